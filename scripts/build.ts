@@ -1,0 +1,139 @@
+import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { BUILD_TARGETS, type BuildTarget } from "./build_targets.ts";
+import { fetchRuntime } from "./fetch_runtime.ts";
+import { signMachO } from "./sign_mach_o.ts";
+import { writeChecksums } from "./write_checksums.ts";
+
+const NAME = "migasfree-agent";
+const HELP = `Usage: scripts/build [TARGET…] [--help]
+
+Builds dist/${NAME} for this machine or, for each TARGET, dist/${NAME}-TARGET,
+and dist/SHA256SUMS over all that is in dist. The same tree gives the same bytes.
+
+Targets: ${[...BUILD_TARGETS.keys()].join(", ")},
+or all of them: all
+`;
+
+/** sysexits.h, EX_USAGE. */
+const EXIT_USAGE = 64;
+
+/**
+ * Nothing but what is in the file is ever run: no eval, no preload named by
+ * BUN_OPTIONS or a bunfig.toml, no inspector named by BUN_INSPECT.
+ */
+const RUNTIME_FLAGS = ["--disallow-code-generation-from-strings=strict"];
+
+async function main(argv: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    options: { help: { type: "boolean", default: false } },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const names = positionals.includes("all")
+    ? [...BUILD_TARGETS.keys()]
+    : positionals;
+  const unknown = names.find((name) => !BUILD_TARGETS.has(name));
+  if (unknown !== undefined) {
+    const known = [...BUILD_TARGETS.keys(), "all"].join(", ");
+    process.stderr.write(`Cannot build for ${unknown}: there are ${known}\n`);
+    return EXIT_USAGE;
+  }
+  process.chdir(join(import.meta.dir, ".."));
+  await mkdir("dist", { recursive: true });
+  if (names.length === 0) await build(undefined, hostName());
+  for (const name of new Set(names)) {
+    const target = BUILD_TARGETS.get(name);
+    await build(target, `${NAME}-${name}${target?.suffix}`);
+  }
+  await writeChecksums("dist");
+  return 0;
+}
+
+/** Builds `dist/<fileName>`; undefined: for this machine, with its own Bun. */
+async function build(
+  target: BuildTarget | undefined,
+  fileName: string,
+): Promise<void> {
+  const startMs = performance.now();
+  // Beside its place: a rename replaces a binary that is running, a copy cannot.
+  const dir = await mkdtemp(join("dist", ".build-"));
+  try {
+    // The file's name is in its bytes: it must not depend on the target's.
+    const outfile = join(dir, `${NAME}${target?.suffix ?? ""}`);
+    await compile(outfile, target, dir);
+    if (target?.bun === "bun-darwin-x64") {
+      const file = await Bun.file(outfile).bytes();
+      await Bun.write(outfile, signMachO(file, NAME));
+    }
+    await chmod(outfile, 0o755);
+    await rename(outfile, join("dist", fileName));
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+  const megabytes = Math.round(Bun.file(join("dist", fileName)).size / 1e6);
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+  process.stdout.write(`dist/${fileName}: ${megabytes} MB in ${seconds} s\n`);
+}
+
+async function compile(
+  outfile: string,
+  target: BuildTarget | undefined,
+  dir: string,
+): Promise<void> {
+  const { version } = await Bun.file("package.json").json();
+  await Bun.build({
+    entrypoints: ["src/cli/main.ts"],
+    define: {
+      MIGASFREE_VERSION: JSON.stringify(version),
+      MIGASFREE_COMMIT: JSON.stringify(commitOf(process.cwd())),
+      "process.env.NODE_ENV": '"production"',
+    },
+    // Not minified: under 1 % of the file, and a stack trace stays readable.
+    sourcemap: "inline",
+    // Starts in a third of the time; bytecode of a module needs its format said.
+    bytecode: true,
+    format: "esm",
+    compile: {
+      outfile,
+      execArgv: RUNTIME_FLAGS,
+      // The working directory is anybody's: nothing in it is read unasked.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+      ...target && {
+        target: target.bun,
+        executablePath: await fetchRuntime(target, dir),
+      },
+    },
+  });
+}
+
+function hostName(): string {
+  return process.platform === "win32" ? `${NAME}.exe` : NAME;
+}
+
+/** Commit of the tree, `-dirty` after it if it was changed; or `unknown`. */
+function commitOf(root: string): string {
+  const git = (...args: string[]) => {
+    const { success, stdout } = Bun.spawnSync(["git", "-C", root, ...args], {
+      stderr: "ignore",
+    });
+    return success ? stdout.toString().trim() : undefined;
+  };
+  // A prefix: the tree lies inside another repository, and is not its work.
+  if (!Bun.which("git") || git("rev-parse", "--show-prefix") !== "") {
+    return "unknown";
+  }
+  const commit = git("rev-parse", "--short=12", "HEAD");
+  if (!commit) return "unknown";
+  return git("status", "--porcelain") === "" ? commit : `${commit}-dirty`;
+}
+
+process.exitCode = await main(process.argv.slice(2));

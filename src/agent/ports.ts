@@ -1,0 +1,55 @@
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { WindowBudget } from "../stream/window_budget.ts";
+import type { ByteSocket } from "../transport/byte_socket.ts";
+import type { Heartbeats } from "../transport/heartbeats.ts";
+import type { Link } from "../transport/link.ts";
+
+/** Where a service listens: from the agent's own table, and nowhere else. */
+export interface ServiceAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A handshake that an agent makes. */
+export interface AgentDial {
+  readonly url: string;
+  readonly subprotocol: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What an agent needs of the machine. */
+export interface AgentPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly heartbeats: Heartbeats;
+  readonly budget: WindowBudget;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Dials with the certificate as it is on disk now. @throws {Fault} */
+  readonly dial: (dial: AgentDial, signal: AbortSignal) => Promise<Link>;
+  /** Where the gateway is: configured, or as the manager says. @throws {Fault} */
+  readonly findGateway: (signal: AbortSignal) => Promise<string>;
+  /** Connects to a local service. @throws {Fault} `serviceRefused`. */
+  readonly dialService: (
+    address: ServiceAddress,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ) => Promise<ByteSocket>;
+  /** The state of each local port, learned without connecting to it. */
+  readonly portStates: (
+    addresses: readonly ServiceAddress[],
+  ) => Promise<("open" | "closed" | "unknown")[]>;
+  /** Resolves when the certificate or key on disk has changed. */
+  readonly identityChanged: (signal: AbortSignal) => Promise<void>;
+}
+
+/** Who an agent is and what it offers. */
+export interface AgentSettings {
+  readonly deviceId: number;
+  readonly name: string;
+  readonly services: ReadonlyMap<string, ServiceAddress>;
+  readonly tunnelsMax: number;
+  /** Our version, as it is told to the gateway. */
+  readonly software: string;
+}

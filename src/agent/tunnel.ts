@@ -1,0 +1,111 @@
+import { Scope } from "../base/scope.ts";
+import type { Open } from "../protocol/control.ts";
+import { Fault } from "../protocol/fault.ts";
+import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
+import { STREAM_SUBPROTOCOL } from "../protocol/version.ts";
+import type { ByteSocket } from "../transport/byte_socket.ts";
+import type { Link } from "../transport/link.ts";
+import { closeWithFault } from "../transport/link_end.ts";
+import { runStream, type StreamResult } from "../transport/stream_link.ts";
+import type { AgentPorts, AgentSettings } from "./ports.ts";
+
+export interface TunnelRequest {
+  readonly open: Open;
+  readonly gatewayUrl: string;
+  /** Says over the control link what became of it. */
+  readonly reply: (message: object) => void;
+  /** Aborts when the operator has left before the tunnel was open. */
+  readonly cancelled: AbortSignal;
+}
+
+/**
+ * Joins one operator to one local service until both have ended.
+ *
+ * Never rejects: the gateway, and through it the operator, is told why a
+ * tunnel could not be opened or broke off, and the log has one closing line.
+ */
+export async function runTunnel(
+  request: TunnelRequest,
+  settings: AgentSettings,
+  ports: AgentPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, log } = ports;
+  const { tunnel: tunnelId, service, operator } = request.open;
+  const startMs = clock.now();
+  let result: StreamResult;
+  try {
+    const [socket, link] = await openBoth(request, settings, ports, signal);
+    log.info("tunnel.open", { tunnelId, service, operator });
+    result = await runStream(
+      socket,
+      link,
+      { ...ports, joined: () => undefined },
+      signal,
+    );
+  } catch (error) {
+    const fault = Fault.from(error);
+    const { code, message } = fault;
+    request.reply({ type: "refused", tunnel: tunnelId, code, message });
+    log.warn("tunnel.refused", { tunnelId, service, operator }, fault);
+    return;
+  }
+  const ms = Math.round(clock.now() - startMs);
+  const { sentBytes, receivedBytes, fault } = result;
+  log.info("tunnel.close", {
+    tunnelId,
+    ms,
+    sentBytes,
+    receivedBytes,
+    code: fault?.code ?? "ok",
+  });
+}
+
+/** Connects to the service and dials the gateway at once; both or neither. */
+async function openBoth(
+  request: TunnelRequest,
+  settings: AgentSettings,
+  ports: AgentPorts,
+  signal: AbortSignal,
+): Promise<[ByteSocket, Link]> {
+  const { open, reply } = request;
+  const address = settings.services.get(open.service);
+  if (!address) {
+    throw new Fault("serviceUnknown", `There is no service "${open.service}"`, {
+      hint: "Add it to [services] of agent.toml",
+    });
+  }
+  const timeoutMs = Math.min(open.deadline_ms, OPEN_TIMEOUT_MS);
+  await using scope = new Scope(AbortSignal.any([signal, request.cancelled]));
+  let socket: ByteSocket | undefined;
+  let link: Link | undefined;
+  try {
+    scope.go(async (signal) => {
+      socket = await ports.dialService(address, timeoutMs, signal);
+      reply({ type: "opened", tunnel: open.tunnel });
+    });
+    scope.go(async (signal) => {
+      link = await ports.dial(streamDial(request, settings), signal);
+    });
+    await scope.join();
+    if (!socket || !link) {
+      throw new Fault("internal", "Neither came nor failed");
+    }
+    return [socket, link];
+  } catch (error) {
+    socket?.reset();
+    if (link) closeWithFault(link, Fault.from(error));
+    throw error;
+  }
+}
+
+function streamDial(request: TunnelRequest, settings: AgentSettings) {
+  return {
+    url: `${request.gatewayUrl}/stream`,
+    subprotocol: STREAM_SUBPROTOCOL,
+    headers: {
+      "X-Agent-ID": String(settings.deviceId),
+      "Authorization": `Bearer ${request.open.ticket}`,
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { plainText } from "../base/text.ts";
+import type { Fault } from "../protocol/fault.ts";
+
+const FIELD_MAX_CHARS = 1_024;
+
+/** Where a command writes: the answer to stdout, everything else to stderr. */
+export interface Output {
+  /** One line of the answer. */
+  readonly answer: (line: string) => void;
+  /** One line for the person who looks on. */
+  readonly say: (line: string) => void;
+}
+
+/** Writes to this process's streams. */
+export const processOutput: Output = {
+  answer: (line) => void process.stdout.write(`${line}\n`),
+  say: (line) => void process.stderr.write(`${line}\n`),
+};
+
+/** Says what went wrong, why, and what can be done about it. */
+export function sayFault(fault: Fault, output: Output): void {
+  output.say(`migasfree-agent: ${plainText(fault.message, FIELD_MAX_CHARS)}`);
+  if (fault.code === "internal") {
+    const stack = String((fault.cause as Error)?.stack ?? fault.stack);
+    for (const line of stack.split("\n").slice(0, 20)) {
+      output.say(plainText(line, FIELD_MAX_CHARS));
+    }
+  }
+  if (fault.hint) {
+    output.say(`  hint: ${plainText(fault.hint, FIELD_MAX_CHARS)}`);
+  }
+}

@@ -1,0 +1,57 @@
+import { plainText } from "../base/text.ts";
+import { Fault, FAULTS } from "../protocol/fault.ts";
+import { askStatus } from "../runtime/status_socket.ts";
+import { loadAgentConfig } from "./agent_config.ts";
+import { type AgentStatus, agentStatusSchema } from "./agent_status.ts";
+import type { Options } from "./options.ts";
+import type { Output } from "./output.ts";
+import { table } from "./table.ts";
+
+const ASK_TIMEOUT_MS = 3_000;
+
+/** `status [--json]`: exits with 0 only if the agent is online. */
+export async function runStatus(
+  options: Options,
+  output: Output,
+): Promise<number> {
+  const { config } = await loadAgentConfig(options);
+  const status = await agentStatus(config.statusSocket);
+  if (options["json"]) output.answer(JSON.stringify(status));
+  else for (const line of linesOf(status)) output.answer(line);
+  return status.link === "online" ? 0 : FAULTS.deviceOffline.exitCode;
+}
+
+/** Asks the agent on this machine. @throws {Fault} If it does not answer. */
+export async function agentStatus(socketPath: string): Promise<AgentStatus> {
+  const answer = await askStatus(socketPath, ASK_TIMEOUT_MS);
+  const parsed = agentStatusSchema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  throw new Fault("messageInvalid", "Cannot read what the agent answered", {
+    hint: "Restart the agent: it may be another version than this program",
+  });
+}
+
+function linesOf(status: AgentStatus): string[] {
+  const { gateway, last_fault: fault, link, services, tunnels } = status;
+  const lines = table([
+    ["agent", `${status.version} (${status.commit}), pid ${status.pid}`],
+    ["device", `${status.device_id} ${plainText(status.name, 128)}`],
+    ["link", `${link} since ${status.since}`],
+    ["gateway", gateway ?? "as the manager says"],
+    ...(fault ? [["last fault", plainText(fault.message, 200)]] : []),
+  ]);
+  lines.push("", "services");
+  lines.push(...table(
+    services.map(({ name, address, state }) => [`  ${name}`, address, state]),
+  ));
+  lines.push("", tunnels.length === 0 ? "no tunnels" : "tunnels");
+  lines.push(...table(
+    tunnels.map(({ id, service, operator, since }) => [
+      `  ${id.slice(0, 8)}`,
+      service,
+      plainText(operator, 64),
+      `since ${since}`,
+    ]),
+  ));
+  return lines;
+}

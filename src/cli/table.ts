@@ -1,0 +1,13 @@
+/** Returns `rows` as lines with aligned columns. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, index) => {
+      widths[index] = Math.max(widths[index] ?? 0, cell.length);
+    });
+  }
+  return rows.map((row) =>
+    row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join("  ")
+      .trimEnd()
+  );
+}

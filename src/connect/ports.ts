@@ -1,0 +1,23 @@
+import type { Clock } from "../base/clock.ts";
+import type { WindowBudget } from "../stream/window_budget.ts";
+import type { Heartbeats } from "../transport/heartbeats.ts";
+import type { Link } from "../transport/link.ts";
+import type { JsonAnswer } from "../transport/post_json.ts";
+
+/** What an operator's command needs of the machine. */
+export interface OperatorPorts {
+  readonly clock: Clock;
+  readonly heartbeats: Heartbeats;
+  readonly budget: WindowBudget;
+  /** `wss://host/tunnel`: other paths are relative to it. */
+  readonly gatewayUrl: string;
+  /** Dials with the operator's certificate. @throws {Fault} */
+  readonly dial: (
+    url: string,
+    subprotocol: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ) => Promise<Link>;
+  /** Gets a page of the gateway, with the operator's certificate. @throws {Fault} */
+  readonly getJson: (url: string, signal: AbortSignal) => Promise<JsonAnswer>;
+}

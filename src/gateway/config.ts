@@ -1,0 +1,214 @@
+import { z } from "zod";
+import { heartbeatSchema, type HeartbeatValues } from "../protocol/control.ts";
+import { parseGatewayUrl } from "../protocol/gateway_url.ts";
+import { type IpRange, parseIpRange } from "../protocol/ip_range.ts";
+import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
+import {
+  type SocketAddress,
+  socketAddressSchema,
+} from "../protocol/socket_address.ts";
+import type { GatewayLimits } from "./ports.ts";
+
+/** Who speaks TLS at the gateway's door. */
+export type GatewayDoor =
+  /** This process does, and sees the certificates. */
+  | {
+    readonly tag: "tls";
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly clientCaFile: string;
+    readonly crlFiles: readonly string[];
+  }
+  /** A proxy does, and passes the subject on in a header. */
+  | {
+    readonly tag: "behindProxy";
+    /** Who is believed; never empty. */
+    readonly trusted: readonly IpRange[];
+    readonly identityHeader: string;
+  };
+
+/** A gateway's configuration, checked, with every default filled in. */
+export interface GatewayConfig {
+  readonly listen: SocketAddress;
+  /** Where agents and operators find this gateway, if it was told. */
+  readonly publicUrl: string | undefined;
+  readonly stateDir: string;
+  readonly auditFile: string;
+  readonly logFormat: "text" | "json";
+  readonly metricsListen: SocketAddress;
+  /** False: nobody asked for that port, so that it may be taken. */
+  readonly isMetricsListenExplicit: boolean;
+  readonly door: GatewayDoor;
+  readonly limits: GatewayLimits;
+  readonly heartbeat: HeartbeatValues;
+  /** How long running tunnels get once the gateway is told to stop. */
+  readonly drainGraceMs: number;
+  /** What agents are told then; 0: as long as their number asks for. */
+  readonly reconnectWithinMs: number;
+}
+
+const METRICS_LISTEN: SocketAddress = { host: "127.0.0.1", port: 9464 };
+const COUNT_MAX = 10_000_000;
+const FILES_MAX_COUNT = 64;
+const RANGES_MAX_COUNT = 256;
+/** A person waits no longer; nor does a service manager. */
+const DURATION_MAX_MS = 3_600_000;
+
+const TLS_EXAMPLE = `[tls]
+cert_file = "gateway.pem"
+key_file = "gateway.key"
+client_ca_file = "ca.pem"`;
+
+const pathSchema = z.string().min(1, { error: "a path" }).max(4_096);
+const countSchema = z.int().min(1).max(COUNT_MAX);
+
+const publicUrlSchema = z.string()
+  .refine((text) => parseGatewayUrl(text, false) !== undefined, {
+    error: "a URL such as wss://gw.example.org:8443/tunnel",
+  });
+
+const tlsSchema = z.strictObject({
+  cert_file: pathSchema.meta({ example: 'cert_file = "gateway.pem"' }),
+  key_file: pathSchema.meta({ example: 'key_file = "gateway.key"' }),
+  client_ca_file: pathSchema.meta({ example: 'client_ca_file = "ca.pem"' }),
+  crl_files: z.array(pathSchema).max(FILES_MAX_COUNT).default([]),
+});
+
+const rangeSchema = z.string().transform((text, context) => {
+  const range = parseIpRange(text);
+  if (range) return range;
+  const message = "addresses such as 127.0.0.1/32 or 10.0.0.0/8";
+  context.issues.push({ code: "custom", message, input: text });
+  return z.NEVER;
+});
+
+const behindProxySchema = z.strictObject({
+  trusted: z.array(rangeSchema).min(1).max(RANGES_MAX_COUNT)
+    .meta({ example: 'trusted = ["127.0.0.1/32"]' }),
+  // A field name is a token (RFC 9110 §5.6.2); these are what is in use.
+  identity_header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, {
+    error: "the name of a header",
+  }).default("X-SSL-Client-CN"),
+});
+
+const limitsSchema = z.strictObject({
+  tunnels_per_operator_max: countSchema.default(64),
+  tunnels_per_device_max: countSchema.max(65_536).default(64),
+  tunnels_per_address_max: countSchema.default(256),
+  links_per_address_max: countSchema.default(4_096),
+  links_max: countSchema.default(50_000),
+  open_timeout_ms: z.int().min(100).max(DURATION_MAX_MS)
+    .default(OPEN_TIMEOUT_MS),
+});
+
+const { interval_ms, timeout_ms } = heartbeatSchema.shape;
+
+/** `gateway.toml`: docs/OPERATIONS.md has it in words. */
+export const gatewayConfigSchema = z.strictObject({
+  listen: socketAddressSchema(0).default({ host: "0.0.0.0", port: 8443 }),
+  public_url: publicUrlSchema.optional(),
+  state_dir: pathSchema.default("/var/lib/migasfree-gateway"),
+  audit_file: pathSchema.optional(),
+  log_format: z.enum(["text", "json"]).default("text"),
+  metrics_listen: socketAddressSchema(0).optional(),
+  tls: tlsSchema.optional(),
+  behind_proxy: behindProxySchema.optional(),
+  limits: limitsSchema.prefault({}),
+  heartbeat: z.strictObject({
+    interval_ms: interval_ms.default(20_000),
+    timeout_ms: timeout_ms.default(42_000),
+  }).prefault({}),
+  drain: z.strictObject({
+    grace_ms: z.int().min(0).max(DURATION_MAX_MS).default(30_000),
+    reconnect_within_ms: z.int().min(0).max(DURATION_MAX_MS).default(0),
+  }).prefault({}),
+}).superRefine(checkTogether, { when: () => true });
+
+type GatewayConfigFile = z.output<typeof gatewayConfigSchema>;
+
+/** Fills in what depends on other keys. */
+export function gatewayConfig(file: GatewayConfigFile): GatewayConfig {
+  const { limits, metrics_listen: metricsListen, public_url: publicUrl } = file;
+  return {
+    listen: file.listen,
+    publicUrl: publicUrl === undefined
+      ? undefined
+      : parseGatewayUrl(publicUrl, false),
+    stateDir: file.state_dir,
+    auditFile: file.audit_file ??
+      `${file.state_dir.replace(/\/+$/, "")}/audit.jsonl`,
+    logFormat: file.log_format,
+    metricsListen: metricsListen ?? METRICS_LISTEN,
+    isMetricsListenExplicit: metricsListen !== undefined,
+    door: doorOf(file),
+    limits: {
+      tunnelsPerOperatorMax: limits.tunnels_per_operator_max,
+      tunnelsPerDeviceMax: limits.tunnels_per_device_max,
+      tunnelsPerAddressMax: limits.tunnels_per_address_max,
+      linksPerAddressMax: limits.links_per_address_max,
+      linksMax: limits.links_max,
+      openTimeoutMs: limits.open_timeout_ms,
+    },
+    heartbeat: file.heartbeat,
+    drainGraceMs: file.drain.grace_ms,
+    reconnectWithinMs: file.drain.reconnect_within_ms,
+  };
+}
+
+function doorOf(file: GatewayConfigFile): GatewayDoor {
+  const { tls, behind_proxy: behindProxy } = file;
+  if (tls) {
+    return {
+      tag: "tls",
+      certFile: tls.cert_file,
+      keyFile: tls.key_file,
+      clientCaFile: tls.client_ca_file,
+      crlFiles: tls.crl_files,
+    };
+  }
+  if (behindProxy) {
+    return {
+      tag: "behindProxy",
+      trusted: behindProxy.trusted,
+      identityHeader: behindProxy.identity_header,
+    };
+  }
+  throw new TypeError("Cannot use a configuration that was not checked");
+}
+
+/** As in the agent's: it runs even where a single key is wrong. */
+function checkTogether(
+  file: Readonly<Record<string, unknown>>,
+  context: z.core.$RefinementCtx,
+): void {
+  const { behind_proxy: behindProxy, heartbeat, tls } = file;
+  function expected(path: string[], message: string, hint: string): void {
+    const params = { hint };
+    context.addIssue({ code: "custom", path, message, params });
+  }
+  if (tls === undefined && behindProxy === undefined) {
+    expected(
+      ["tls"],
+      "this table, or [behind_proxy], to say who speaks TLS",
+      `Write for example: ${TLS_EXAMPLE.replaceAll("\n", ", ")}`,
+    );
+  }
+  if (tls !== undefined && behindProxy !== undefined) {
+    expected(
+      ["behind_proxy"],
+      "no such table beside [tls]",
+      "Remove [tls], or [behind_proxy]: only one of them speaks TLS",
+    );
+  }
+  const beat = Object(heartbeat) as Record<string, unknown>;
+  const { interval_ms: intervalMs, timeout_ms: timeoutMs } = beat;
+  const isTooShort = typeof intervalMs === "number" &&
+    typeof timeoutMs === "number" && timeoutMs <= intervalMs;
+  if (isTooShort) {
+    expected(
+      ["heartbeat", "timeout_ms"],
+      "more than heartbeat.interval_ms",
+      "Write a timeout_ms of at least twice interval_ms",
+    );
+  }
+}

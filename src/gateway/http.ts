@@ -1,0 +1,232 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { plainText } from "../base/text.ts";
+import type { DeviceStore, StoredDevice } from "../policy/device_store.ts";
+import { Fault } from "../protocol/fault.ts";
+import {
+  DEVICE_ID_MAX,
+  deviceIdSchema,
+  deviceNameSchema,
+} from "../protocol/id.ts";
+import { DEVICE_NAME_MAX_CHARS } from "../protocol/limits.ts";
+import {
+  CONNECT_PATH,
+  CONTROL_PATH,
+  DEVICES_PATH,
+  STREAM_PATH,
+} from "../protocol/version.ts";
+import { statusOf } from "./fault_status.ts";
+import { METRICS_CONTENT_TYPE } from "./metric_family.ts";
+
+const HEALTH_PATH = "/tunnel/health";
+const READY_PATH = "/tunnel/ready";
+const METRICS_PATH = "/tunnel/metrics";
+
+/** Most devices of one page, and how many there are unless it is asked. */
+const PAGE_MAX_COUNT = 10_000;
+
+/** RFC 9110 §15.5.22. */
+const UPGRADE_REQUIRED = 426;
+
+/** What every page of a gateway needs. */
+interface PagePorts {
+  readonly state: () => {
+    readonly draining: boolean;
+    /** How many are online. */
+    readonly agents: number;
+  };
+  /** Told of a bug, or of a store that fails; the caller sees only that. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface HttpPorts extends PagePorts {
+  readonly store: Pick<DeviceStore, "find" | "findByName" | "list">;
+  readonly isOnline: (deviceId: number) => boolean;
+}
+
+export interface MetricsPorts extends PagePorts {
+  /** Returns the page for Prometheus. */
+  readonly metrics: () => string;
+}
+
+/** What is known of one request, beside itself. */
+export interface RequestPorts {
+  /** Throws the fault why the caller may not see what operators see. */
+  readonly admit: () => unknown;
+}
+
+type Answer = Response | Promise<Response>;
+
+/** Answers requests; never rejects. */
+export interface HttpApp {
+  readonly fetch: (request: Request, ports: RequestPorts) => Answer;
+}
+
+/** Answers requests of whoever comes; never rejects. */
+export interface MetricsApp {
+  readonly fetch: (request: Request) => Answer;
+}
+
+/** Makes what answers the requests that are no links, for everybody. */
+export function createHttpApp(ports: HttpPorts): HttpApp {
+  const app = new Hono<{ Bindings: RequestPorts }>();
+  addStatePages(app, ports);
+  app.get(DEVICES_PATH, ({ env, req }) => {
+    env.admit();
+    const devices = devicesOf(req.query(), ports.store);
+    return jsonAnswer(
+      200,
+      devices.map((device) => deviceRow(device, ports)),
+    );
+  });
+  for (const path of [CONTROL_PATH, STREAM_PATH, CONNECT_PATH]) {
+    app.get(path, () => upgradeRequired());
+  }
+  return app;
+}
+
+/** Makes what answers on the address for those who watch the gateway. */
+export function createMetricsApp(ports: MetricsPorts): MetricsApp {
+  const app = new Hono<{ Bindings: object }>();
+  addStatePages(app, ports);
+  app.get(
+    METRICS_PATH,
+    () => answer(200, METRICS_CONTENT_TYPE, ports.metrics()),
+  );
+  return app;
+}
+
+function addStatePages<Bindings extends object>(
+  app: Hono<{ Bindings: Bindings }>,
+  { state, onFailure }: PagePorts,
+): void {
+  app.get(
+    HEALTH_PATH,
+    () => answer(200, "text/plain; charset=utf-8", "OK\n"),
+  );
+  app.get(READY_PATH, () => {
+    const { agents, draining } = state();
+    const ready = !draining;
+    return jsonAnswer(ready ? 200 : 503, { ready, agents, draining });
+  });
+  app.notFound(() => {
+    const message = "There is nothing at this path";
+    return faultAnswer(
+      new Fault("gatewayRefused", message, {
+        hint: "Links begin at /tunnel, the list is at /tunnel/devices",
+      }),
+    );
+  });
+  app.onError((error) => {
+    const fault = Fault.from(error);
+    if (fault.code !== "internal") return faultAnswer(fault);
+    onFailure(error);
+    // What went wrong inside is for our log, not for a caller.
+    return faultAnswer(
+      new Fault("internal", "Internal error", {
+        hint: "Look at the gateway's log",
+      }),
+    );
+  });
+}
+
+/** Text that says a whole number, as queries do. */
+const wholeSchema = z.string().regex(/^[0-9]{1,10}$/).transform(Number);
+
+const querySchema = z.object({
+  id: wholeSchema.pipe(deviceIdSchema).optional(),
+  name: deviceNameSchema.optional(),
+  limit: wholeSchema.pipe(z.int().min(1).max(PAGE_MAX_COUNT))
+    .default(PAGE_MAX_COUNT),
+  after: wholeSchema.pipe(z.int().min(0).max(DEVICE_ID_MAX)).default(0),
+});
+
+/** @throws {Fault} `messageInvalid`. */
+function devicesOf(
+  query: Readonly<Record<string, string>>,
+  store: HttpPorts["store"],
+): StoredDevice[] {
+  const parsed = querySchema.safeParse(query);
+  if (!parsed.success) {
+    const key = parsed.error.issues[0]?.path[0] ?? "query";
+    throw new Fault(
+      "messageInvalid",
+      `Cannot list devices: "${String(key)}" is not what it should be`,
+      { hint: `Give id, name, after, or limit (1 to ${PAGE_MAX_COUNT})` },
+    );
+  }
+  const { id, name, limit, after } = parsed.data;
+  if (id === undefined && name === undefined) {
+    return store.list({ limit, after });
+  }
+  const byName = name === undefined ? undefined : store.findByName(name);
+  const byId = id === undefined ? undefined : store.find(id);
+  const found = byName ?? (byId ? [byId] : []);
+  return found
+    .filter(({ deviceId }) => id === undefined || deviceId === id)
+    .filter(({ deviceId }) => deviceId > after)
+    .slice(0, limit);
+}
+
+/** A device as the wire has it: docs/PROTOCOL.md §6. */
+function deviceRow(device: StoredDevice, { isOnline }: HttpPorts) {
+  const { deviceId, name, services, seenAtMs } = device;
+  return {
+    id: deviceId,
+    name: plainText(name, DEVICE_NAME_MAX_CHARS),
+    services,
+    online: isOnline(deviceId),
+    seen_at: new Date(seenAtMs).toISOString(),
+  };
+}
+
+function upgradeRequired(): Response {
+  const fault = new Fault(
+    "messageUnexpected",
+    "Cannot open a link without a WebSocket handshake",
+    { hint: "Use migasfree-agent, or any WebSocket client" },
+  );
+  // Upgrade is a hop's own: Connection must name it (RFC 9110 §7.8).
+  const headers = { connection: "upgrade", upgrade: "websocket" };
+  return faultAnswer(fault, UPGRADE_REQUIRED, headers);
+}
+
+function faultAnswer(
+  fault: Fault,
+  status: number = statusOf(fault.code),
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const { code, message, hint, retryAfterMs } = fault;
+  return jsonAnswer(status, { code, message, hint }, {
+    ...headers,
+    ...(retryAfterMs === undefined
+      ? {}
+      : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) }),
+  });
+}
+
+function jsonAnswer(
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return answer(status, "application/json", JSON.stringify(body), headers);
+}
+
+function answer(
+  status: number,
+  contentType: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(body, {
+    status,
+    headers: {
+      "content-type": contentType,
+      // Who is there, and when, is for the caller only; and only as data.
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...headers,
+    },
+  });
+}

@@ -1,0 +1,50 @@
+import { Fault } from "../protocol/fault.ts";
+import type { PeerCertificate } from "../transport/visitor.ts";
+
+interface OpenLink {
+  readonly certificate: PeerCertificate;
+  readonly end: (fault: Fault) => void;
+}
+
+/**
+ * The links that stand because a certificate was good when they came, so
+ * that they end when it is no longer.
+ */
+export class OpenLinks {
+  readonly #links = new Set<OpenLink>();
+  readonly #check: (certificate: PeerCertificate) => void;
+
+  /** @param check Throws a fault for a certificate that is no longer good. */
+  constructor(check: (certificate: PeerCertificate) => void) {
+    this.#check = check;
+  }
+
+  /** Watches a link until what it returns is disposed. */
+  add(
+    certificate: PeerCertificate | undefined,
+    end: (fault: Fault) => void,
+  ): Disposable {
+    const link = certificate && { certificate, end };
+    if (link) this.#links.add(link);
+    return {
+      [Symbol.dispose]: () => {
+        if (link) this.#links.delete(link);
+      },
+    };
+  }
+
+  /** Ends each link whose certificate is no longer good. Returns how many. */
+  sweep(): number {
+    let ended = 0;
+    for (const link of [...this.#links]) {
+      try {
+        this.#check(link.certificate);
+      } catch (error) {
+        ended++;
+        this.#links.delete(link);
+        link.end(Fault.from(error));
+      }
+    }
+    return ended;
+  }
+}

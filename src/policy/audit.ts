@@ -1,0 +1,93 @@
+import type { FaultCode } from "../protocol/fault.ts";
+
+/** Who wants what from whom. */
+interface TunnelParties {
+  readonly tunnelId: string;
+  /** The CN of the operator's certificate. */
+  readonly operator: string;
+  readonly operatorSubject: string;
+  /** Where the operator is. */
+  readonly address: string;
+  readonly deviceId: number;
+  readonly service: string;
+}
+
+interface Refused {
+  readonly code: FaultCode;
+  readonly message: string;
+  /**
+   * Present: this record stands for so many refusals like it that were not
+   * written one by one, and what else it says is of the last of them.
+   */
+  readonly suppressed?: number | undefined;
+}
+
+export interface TunnelOpened extends TunnelParties {
+  readonly event: "tunnel.opened";
+  readonly deviceName: string;
+}
+
+export interface TunnelClosed extends TunnelParties {
+  readonly event: "tunnel.closed";
+  readonly deviceName: string;
+  /** When it was opened: ISO 8601, UTC. */
+  readonly startedAt: string;
+  /** How long it was open. */
+  readonly ms: number;
+  /** From the operator to the device. */
+  readonly bytesUp: number;
+  /** From the device to the operator. */
+  readonly bytesDown: number;
+  readonly code: FaultCode | "ok";
+}
+
+export interface TunnelRefused extends TunnelParties, Refused {
+  readonly event: "tunnel.refused";
+}
+
+export interface LinkRefused extends Refused {
+  readonly event: "link.refused";
+  readonly address: string;
+  /** As the caller shows it, believed or not. */
+  readonly subject?: string | undefined;
+  readonly path: string;
+}
+
+export interface LinkRevoked {
+  readonly event: "link.revoked";
+  readonly subject: string;
+  readonly address: string;
+  readonly code: FaultCode;
+}
+
+export interface DeviceBound {
+  readonly event: "device.bound";
+  readonly deviceId: number;
+  readonly subject: string;
+}
+
+export interface DeviceReleased {
+  readonly event: "device.released";
+  readonly deviceId: number;
+  /** Whom the id was bound to. */
+  readonly subject?: string | undefined;
+}
+
+/** One line of the audit: docs/OPERATIONS.md lists them. */
+export type AuditRecord =
+  | TunnelOpened
+  | TunnelClosed
+  | TunnelRefused
+  | LinkRefused
+  | LinkRevoked
+  | DeviceBound
+  | DeviceReleased;
+
+/** Where is written down who reached what. */
+export interface AuditLog {
+  /**
+   * Appends `record` with the time of day. Whether a failure to do so stops
+   * anything is decided by whoever opened the audit.
+   */
+  write(record: AuditRecord): void;
+}

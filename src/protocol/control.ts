@@ -1,0 +1,190 @@
+import { z } from "zod";
+import { Fault, isFaultCode } from "./fault.ts";
+import {
+  deviceIdSchema,
+  deviceNameSchema,
+  serviceNameSchema,
+  tunnelIdSchema,
+} from "./id.ts";
+import {
+  CONTROL_MESSAGE_MAX_BYTES,
+  FAULT_MESSAGE_MAX_CHARS,
+  OPERATOR_NAME_MAX_CHARS,
+  SERVICES_MAX_COUNT,
+  TICKET_MAX_CHARS,
+} from "./limits.ts";
+
+/** The messages of a control link: docs/PROTOCOL.md §4, in its order. */
+
+const durationSchema = z.int().min(0).max(86_400_000);
+const versionTextSchema = z.string().max(64);
+
+/** What an agent knows of a local port without disturbing who listens there. */
+export const serviceSchema = z.object({
+  name: serviceNameSchema,
+  state: z.enum(["open", "closed", "unknown"]),
+});
+export type Service = z.infer<typeof serviceSchema>;
+
+const servicesField = z.array(serviceSchema).max(SERVICES_MAX_COUNT);
+
+/** How a link proves that it is alive; the gateway dictates it. */
+export const heartbeatSchema = z.object({
+  /** How often each side says something, in milliseconds. */
+  interval_ms: z.int().min(100).max(600_000),
+  /** Silence after which a link is dead, in milliseconds. */
+  timeout_ms: z.int().min(200).max(1_800_000),
+});
+export type HeartbeatValues = z.infer<typeof heartbeatSchema>;
+
+export const helloSchema = z.object({
+  type: z.literal("hello"),
+  versions: z.array(z.int().min(1).max(1_000)).min(1).max(16),
+  software: versionTextSchema,
+  device: z.object({ id: deviceIdSchema, name: deviceNameSchema }),
+  services: servicesField,
+});
+export type Hello = z.infer<typeof helloSchema>;
+
+export const servicesSchema = z.object({
+  type: z.literal("services"),
+  services: servicesField,
+});
+
+export const openedSchema = z.object({
+  type: z.literal("opened"),
+  tunnel: tunnelIdSchema,
+});
+
+const faultCodeSchema = z.string().max(64).refine(isFaultCode);
+
+export const refusedSchema = z.object({
+  type: z.literal("refused"),
+  tunnel: tunnelIdSchema,
+  code: faultCodeSchema,
+  message: z.string().max(FAULT_MESSAGE_MAX_CHARS),
+});
+
+/** Both ways. With `echo`, the hearer answers at once with one without. */
+export const heartbeatMessageSchema = z.object({
+  type: z.literal("heartbeat"),
+  echo: z.boolean().optional(),
+});
+
+export const welcomeSchema = z.object({
+  type: z.literal("welcome"),
+  version: z.int(),
+  software: versionTextSchema,
+  heartbeat: heartbeatSchema,
+  /** Longest wait between two attempts to come back, in milliseconds. */
+  retry_cap_ms: durationSchema,
+  /** How many tunnels the gateway will ask this agent for at once. */
+  tunnels_max: z.int().min(0).max(65_536),
+});
+export type Welcome = z.infer<typeof welcomeSchema>;
+
+export const openSchema = z.object({
+  type: z.literal("open"),
+  tunnel: tunnelIdSchema,
+  service: serviceNameSchema,
+  operator: z.string().max(OPERATOR_NAME_MAX_CHARS),
+  ticket: z.string().min(1).max(TICKET_MAX_CHARS),
+  deadline_ms: durationSchema,
+});
+export type Open = z.infer<typeof openSchema>;
+
+export const cancelSchema = z.object({
+  type: z.literal("cancel"),
+  tunnel: tunnelIdSchema,
+});
+
+export const drainSchema = z.object({
+  type: z.literal("drain"),
+  reconnect_within_ms: durationSchema,
+});
+
+const fromAgentSchema = z.discriminatedUnion("type", [
+  helloSchema,
+  servicesSchema,
+  openedSchema,
+  refusedSchema,
+  heartbeatMessageSchema,
+]);
+export type FromAgent = z.infer<typeof fromAgentSchema>;
+
+const fromGatewaySchema = z.discriminatedUnion("type", [
+  welcomeSchema,
+  openSchema,
+  cancelSchema,
+  drainSchema,
+  heartbeatMessageSchema,
+]);
+export type FromGateway = z.infer<typeof fromGatewaySchema>;
+
+/**
+ * Reads one message that an agent sent on its control link.
+ *
+ * @throws {Fault} `messageInvalid`, `messageTooLarge`.
+ */
+export function parseFromAgent(message: string | Uint8Array): FromAgent {
+  return parseMessage(fromAgentSchema, message, CONTROL_MESSAGE_MAX_BYTES);
+}
+
+/**
+ * Reads one message that a gateway sent on a control link.
+ *
+ * @throws {Fault} `messageInvalid`, `messageTooLarge`.
+ */
+export function parseFromGateway(message: string | Uint8Array): FromGateway {
+  return parseMessage(fromGatewaySchema, message, CONTROL_MESSAGE_MAX_BYTES);
+}
+
+/**
+ * Reads a JSON text message against `schema`. Unknown keys are dropped, so
+ * that a newer peer may say more; an unknown `type` is refused.
+ *
+ * @throws {Fault} `messageInvalid`, `messageTooLarge`. The text of neither
+ * repeats what the peer sent.
+ */
+export function parseMessage<T>(
+  schema: z.ZodType<T>,
+  message: string | Uint8Array,
+  maxBytes: number,
+): T {
+  if (typeof message !== "string") {
+    throw invalid("it is binary, text was expected");
+  }
+  if (isLonger(message, maxBytes)) {
+    throw new Fault(
+      "messageTooLarge",
+      `Cannot read message: over ${maxBytes} bytes`,
+    );
+  }
+  const result = schema.safeParse(parseJson(message));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const path = issue?.path.slice(0, 4).join(".") || "type";
+  throw invalid(`its "${path}" is not what the protocol says`);
+}
+
+/** Returns whether the UTF-8 form of `text` has more than `maxBytes`. */
+function isLonger(text: string, maxBytes: number): boolean {
+  // A UTF-16 unit takes one to three bytes: most texts need no counting.
+  if (text.length > maxBytes) return true;
+  if (text.length * 3 <= maxBytes) return false;
+  return new TextEncoder().encode(text).byteLength > maxBytes;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw invalid("it is not JSON", cause);
+  }
+}
+
+function invalid(detail: string, cause?: unknown): Fault {
+  return new Fault("messageInvalid", `Cannot read message: ${detail}`, {
+    cause,
+  });
+}

@@ -1,0 +1,38 @@
+/**
+ * Every limit of the wire, with its unit. docs/PROTOCOL.md §9 lists them.
+ * All are ours to choose; a figure that comes from a standard says so.
+ */
+
+/** Largest binary message on a stream link: one run of stream bytes. */
+export const STREAM_MESSAGE_MAX_BYTES = 64 * 1024;
+
+/** Largest text message on a stream link. */
+export const STREAM_CONTROL_MAX_BYTES = 4 * 1024;
+
+/** Largest message on a control link. */
+export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024;
+
+/** Bytes that may be sent on a stream before the first acknowledgement. */
+export const WINDOW_INITIAL_BYTES = 256 * 1024;
+
+/** Largest window that a receiver may grant. */
+export const WINDOW_MAX_BYTES = 8 * 1024 * 1024;
+
+/** Close reason: a control frame's 125 bytes less the code (RFC 6455 §5.5). */
+export const CLOSE_REASON_MAX_BYTES = 123;
+
+export const DEVICE_NAME_MAX_CHARS = 128;
+export const SERVICE_NAME_MAX_CHARS = 32;
+export const SERVICES_MAX_COUNT = 32;
+export const OPERATOR_NAME_MAX_CHARS = 256;
+export const FAULT_MESSAGE_MAX_CHARS = 512;
+export const TICKET_MAX_CHARS = 512;
+
+/** How long the first message of a link may take. */
+export const HELLO_TIMEOUT_MS = 10_000;
+
+/** How long from an operator's request to `opened` or a reason why not. */
+export const OPEN_TIMEOUT_MS = 10_000;
+
+/** How long a link may take to say goodbye before it is cut. */
+export const CLOSE_TIMEOUT_MS = 3_000;

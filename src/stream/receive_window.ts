@@ -1,0 +1,80 @@
+import { WINDOW_INITIAL_BYTES, WINDOW_MAX_BYTES } from "../protocol/limits.ts";
+import type { WindowBudget } from "./window_budget.ts";
+
+/** Room for a window that has just been proven too small: ours to choose. */
+const GROWTH_FACTOR = 2;
+
+/** From a grant until the first byte that only this grant allowed. */
+interface Round {
+  /** What the sender could reach without the grant. */
+  readonly limitOffset: number;
+  readonly startOffset: number;
+  readonly startMs: number;
+}
+
+/**
+ * How many bytes the other side may have under way.
+ *
+ * Grows to twice the bandwidth-delay product, as measured here: the time from
+ * a grant to the first byte beyond the previous limit is never less than the
+ * round trip, and the bytes that came meanwhile over that time are the rate.
+ * A fast local path thus keeps a small window, a long one gets what it fills.
+ */
+export class ReceiveWindow {
+  readonly #budget: WindowBudget;
+  #sizeBytes = WINDOW_INITIAL_BYTES;
+  #limitOffset = WINDOW_INITIAL_BYTES;
+  #round: Round | undefined;
+  #roundTripMinMs = Infinity;
+  #rateMaxBytesPerMs = 0;
+
+  constructor(budget: WindowBudget) {
+    this.#budget = budget;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** The first offset that the sender may not reach yet. */
+  get limitOffset(): number {
+    return this.#limitOffset;
+  }
+
+  /** Notes that an acknowledgement of `deliveredOffset` leaves now. */
+  grant(deliveredOffset: number, receivedOffset: number, nowMs: number): void {
+    this.#round ??= {
+      limitOffset: this.#limitOffset,
+      startOffset: receivedOffset,
+      startMs: nowMs,
+    };
+    this.#limitOffset = deliveredOffset + this.#sizeBytes;
+  }
+
+  /** Notes that all bytes below `receivedOffset` are here. */
+  received(receivedOffset: number, nowMs: number): void {
+    const round = this.#round;
+    if (!round || receivedOffset <= round.limitOffset) return;
+    this.#round = undefined;
+    const elapsedMs = nowMs - round.startMs;
+    if (elapsedMs <= 0) return;
+    const rate = (receivedOffset - round.startOffset) / elapsedMs;
+    this.#roundTripMinMs = Math.min(this.#roundTripMinMs, elapsedMs);
+    this.#rateMaxBytesPerMs = Math.max(this.#rateMaxBytesPerMs, rate);
+    this.#growTo(
+      GROWTH_FACTOR * this.#rateMaxBytesPerMs * this.#roundTripMinMs,
+    );
+  }
+
+  /** Gives the process back what this window took. */
+  release(): void {
+    this.#budget.giveBack(this.#sizeBytes - WINDOW_INITIAL_BYTES);
+    this.#sizeBytes = WINDOW_INITIAL_BYTES;
+  }
+
+  #growTo(targetBytes: number): void {
+    const wantedBytes = Math.min(WINDOW_MAX_BYTES, Math.round(targetBytes)) -
+      this.#sizeBytes;
+    if (wantedBytes > 0) this.#sizeBytes += this.#budget.take(wantedBytes);
+  }
+}

@@ -1,0 +1,133 @@
+import type { Clock } from "../base/clock.ts";
+import type { HeartbeatValues } from "../protocol/control.ts";
+
+/** How often the books are looked through: ours to choose. */
+const TICK_MS = 1_500;
+/** A tick this late means that the machine, or this process, has slept. */
+const ASLEEP_AFTER_MS = 3_000;
+/** How long an answer may take after a sleep, before the link counts as dead. */
+const PROBE_TIMEOUT_MS = 2_000;
+
+/** One link, as seen by the heartbeats. */
+export interface Watched {
+  /** Says something to the peer; with `echo`, something it must answer. */
+  beat(echo: boolean): void;
+  /** True while we ourselves do not read: silence then proves nothing. */
+  paused(): boolean;
+  /** The peer has been silent for too long. Called once. */
+  silent(silentMs: number): void;
+}
+
+/** What the owner of a link tells the heartbeats. */
+export interface Watch {
+  /** Any byte is life. Cheap enough for every message. */
+  heard(): void;
+  /** Must be called when the link ends. */
+  stop(): void;
+}
+
+/** What to do when this process finds that it has slept. */
+export type AfterSleep =
+  /** Ask each peer at once: an agent's or operator's few links. */
+  | "probe"
+  /** Give each peer its full time again: a gateway's many. */
+  | "forgive";
+
+/**
+ * Keeps all links of a process alive, and notices those that are not.
+ *
+ * One timer for all of them: ten thousand links cost one wake-up a tick.
+ */
+export class Heartbeats {
+  readonly #clock: Clock;
+  readonly #afterSleep: AfterSleep;
+  readonly #entries = new Set<Entry>();
+
+  constructor(clock: Clock, afterSleep: AfterSleep) {
+    this.#clock = clock;
+    this.#afterSleep = afterSleep;
+  }
+
+  watch(watched: Watched, values: HeartbeatValues): Watch {
+    const entry = new Entry(watched, values, this.#clock);
+    this.#entries.add(entry);
+    return {
+      heard: () => entry.heard(),
+      stop: () => void this.#entries.delete(entry),
+    };
+  }
+
+  /** Ticks until `signal` aborts. @throws `signal.reason` */
+  async run(signal: AbortSignal): Promise<never> {
+    for (;;) {
+      const monotonicMs = this.#clock.now();
+      const wallMs = this.#clock.wallNow();
+      await this.#clock.sleep(TICK_MS, signal);
+      const sleptMs = Math.max(
+        this.#clock.now() - monotonicMs,
+        this.#clock.wallNow() - wallMs,
+      );
+      this.#tick(sleptMs > TICK_MS + ASLEEP_AFTER_MS);
+    }
+  }
+
+  #tick(slept: boolean): void {
+    for (const entry of [...this.#entries]) {
+      // One link's end may have stopped the watch over another.
+      if (!this.#entries.has(entry)) continue;
+      if (slept) entry.woke(this.#afterSleep);
+      const silentMs = entry.tick();
+      if (silentMs === undefined) continue;
+      this.#entries.delete(entry);
+      entry.watched.silent(silentMs);
+    }
+  }
+}
+
+class Entry {
+  readonly watched: Watched;
+  readonly #values: HeartbeatValues;
+  readonly #clock: Clock;
+  #heardAtMs: number;
+  #saidAtMs: number;
+  /** Set while an answer is due that proves the link alive after a sleep. */
+  #probedAtMs: number | undefined;
+
+  constructor(watched: Watched, values: HeartbeatValues, clock: Clock) {
+    this.watched = watched;
+    this.#values = values;
+    this.#clock = clock;
+    this.#heardAtMs = clock.now();
+    this.#saidAtMs = this.#heardAtMs;
+  }
+
+  heard(): void {
+    this.#heardAtMs = this.#clock.now();
+    this.#probedAtMs = undefined;
+  }
+
+  woke(afterSleep: AfterSleep): void {
+    if (afterSleep === "forgive") return this.heard();
+    this.#probedAtMs = this.#clock.now();
+    this.#saidAtMs = this.#probedAtMs;
+    this.watched.beat(true);
+  }
+
+  /** Beats if it is time. Returns how long a dead peer was silent, in ms. */
+  tick(): number | undefined {
+    const nowMs = this.#clock.now();
+    if (this.watched.paused()) this.heard();
+    const silentMs = nowMs - this.#heardAtMs;
+    // Silence while we were asleep proves nothing: the probe decides alone.
+    const isDead = this.#probedAtMs === undefined
+      ? silentMs >= this.#values.timeout_ms
+      : nowMs - this.#probedAtMs >= PROBE_TIMEOUT_MS;
+    if (isDead) return silentMs;
+    // The next tick may come late by one: rather early than late.
+    if (nowMs - this.#saidAtMs + TICK_MS > this.#values.interval_ms) {
+      this.#saidAtMs = nowMs;
+      this.watched.beat(false);
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,257 @@
+import { expect, test } from "bun:test";
+import {
+  ANSWER_BYTES,
+  FLOOD_BYTES,
+  LETTERS_COUNT,
+  pattern,
+  type ProgramName,
+  type Report,
+  sha256,
+} from "./byte_socket_programs.ts";
+
+/** The other end of a socket under test, moved by hand and sharing no code. */
+export interface FarEnd {
+  /** Resolves when the kernel has taken all of `bytes`. */
+  write(bytes: Uint8Array): Promise<void>;
+  end(): void;
+  /** Reads nothing until {@linkcode FarEnd.readAll}. */
+  pause(): void;
+  /** Resolves with exactly `size` bytes. */
+  read(size: number): Promise<Uint8Array>;
+  /** Resolves with what comes until the end, and how it ended. */
+  readAll(): Promise<{ bytes: Uint8Array; ending: "end" | "reset" }>;
+  /** Breaks off. Undefined where the platform has no such thing. */
+  readonly reset: (() => void) | undefined;
+}
+
+/** A socket in use by one program, and its far end. */
+export interface Bench extends AsyncDisposable {
+  readonly far: FarEnd;
+  readonly report: Promise<Report>;
+  /** Lets the program go on; resolves when it has heard. */
+  cue(): Promise<void>;
+}
+
+/** Starts the program of that name on a fresh socket. */
+export type OpenBench = (program: ProgramName) => Promise<Bench>;
+
+/** What two kernels' buffers and ours may hold of an unread stream. */
+const UNREAD_MAX_BYTES = 16 * 1024 * 1024;
+
+/** A byte may wait neither for company nor for an acknowledgement. */
+const ROUND_TRIPS_COUNT = 200;
+const ROUND_TRIPS_MAX_MS = 4_000;
+
+/** Tests what every {@linkcode ByteSocket} promises. */
+export function testByteSocketContract(name: string, open: OpenBench): void {
+  testBytes(name, open);
+  testEnds(name, open);
+  testPauses(name, open);
+  testResets(name, open);
+}
+
+function testBytes(name: string, open: OpenBench): void {
+  test(`${name} carries 10 MiB both ways at once, unchanged`, async () => {
+    await using bench = await open("echo");
+    const sent = pattern(ANSWER_BYTES);
+    const answered = bench.far.readAll();
+    await bench.far.write(sent);
+    bench.far.end();
+    const { bytes, ending } = await answered;
+    expect([bytes.byteLength, sha256(bytes), ending])
+      .toEqual([sent.byteLength, sha256(sent), "end"]);
+    const report = await bench.report;
+    expect(report.receivedSha).toBe(sha256(sent));
+    expect(report.events.filter((event) => event !== "drain"))
+      .toEqual(["end", "closed cleanly"]);
+  });
+
+  test(`${name} delays no single byte`, async () => {
+    await using bench = await open("echo");
+    await roundTrip(bench, 0); // The first one pays for the start.
+    const startMs = performance.now();
+    for (let i = 1; i <= ROUND_TRIPS_COUNT; i++) await roundTrip(bench, i);
+    expect(performance.now() - startMs).toBeLessThan(ROUND_TRIPS_MAX_MS);
+  });
+
+  test(`${name} sends single bytes at once and in order`, async () => {
+    await using bench = await open("letters");
+    // The far end has not ended: nothing but the bytes can push them out.
+    const bytes = await bench.far.read(LETTERS_COUNT);
+    expect(sha256(bytes)).toBe(sha256(pattern(LETTERS_COUNT)));
+  });
+}
+
+async function roundTrip({ far }: Bench, value: number): Promise<void> {
+  const sent = Uint8Array.of(value & 0xff);
+  await far.write(sent);
+  expect(await far.read(1)).toEqual(sent);
+}
+
+function testEnds(name: string, open: OpenBench): void {
+  test(`${name} answers 10 MiB after the far end has ended`, async () => {
+    await using bench = await open("answerAfterEnd");
+    await bench.far.write(pattern(1_000));
+    bench.far.end();
+    const { bytes, ending } = await bench.far.readAll();
+    expect([bytes.byteLength, sha256(bytes), ending])
+      .toEqual([ANSWER_BYTES, sha256(pattern(ANSWER_BYTES)), "end"]);
+    const report = await bench.report;
+    expect(report.events).toEqual(["end", "drain", "closed cleanly"]);
+    expect(report.receivedSha).toBe(sha256(pattern(1_000)));
+  });
+
+  test(`${name} says that all was taken, even after its end`, async () => {
+    await using bench = await open("endUndrained");
+    const { bytes } = await bench.far.readAll();
+    expect(sha256(bytes)).toBe(sha256(pattern(ANSWER_BYTES)));
+    bench.far.end();
+    expect((await bench.report).events)
+      .toEqual(["drain", "end", "closed cleanly"]);
+  });
+
+  test(`${name} reads 10 MiB after its own end, said before handle()`, async () => {
+    await using bench = await open("endBeforeHandle");
+    const { bytes, ending } = await bench.far.readAll();
+    expect([new TextDecoder().decode(bytes), ending]).toEqual(["bye", "end"]);
+    const sent = pattern(ANSWER_BYTES);
+    const written = bench.far.write(sent);
+    await bench.cue();
+    await written;
+    bench.far.end();
+    const report = await bench.report;
+    expect([report.receivedBytes, report.receivedSha, report.events])
+      .toEqual([sent.byteLength, sha256(sent), ["end", "closed cleanly"]]);
+  });
+
+  test(`${name} ends cleanly when both had ended before handle()`, async () => {
+    await using bench = await open("endBeforeHandle");
+    bench.far.end();
+    await bench.far.readAll();
+    await bench.cue();
+    expect((await bench.report).events).toEqual(["end", "closed cleanly"]);
+  });
+
+  test(`${name} keeps what came before handle(), and the end`, async () => {
+    await using bench = await open("handleLate");
+    const sent = pattern(32 * 1024);
+    await bench.far.write(sent);
+    bench.far.end();
+    await bench.cue();
+    const report = await bench.report;
+    expect([report.receivedSha, report.events])
+      .toEqual([sha256(sent), ["end", "closed cleanly"]]);
+  });
+}
+
+function testPauses(name: string, open: OpenBench): void {
+  test(`${name} reads nothing while paused, and loses nothing`, async () => {
+    await using bench = await open("pauseAtFirst");
+    await expectBackpressure(bench);
+    expect((await bench.report).pausedBytes).toBe(0);
+  });
+
+  test(`${name} reads nothing before handle()`, async () => {
+    await using bench = await open("handleLate");
+    await expectBackpressure(bench);
+  });
+
+  test(`${name} says to wait while the far end reads nothing`, async () => {
+    await using bench = await open("flood");
+    const first = await bench.far.read(1);
+    bench.far.pause();
+    await quiet(() => 0);
+    await bench.cue();
+    const { bytes, ending } = await bench.far.readAll();
+    expect([1 + bytes.byteLength, ending]).toEqual([FLOOD_BYTES, "end"]);
+    const whole = Buffer.concat([first, bytes]);
+    expect(sha256(whole)).toBe(sha256(pattern(FLOOD_BYTES)));
+    bench.far.end();
+    expect((await bench.report).earlyBytes).toBeLessThan(UNREAD_MAX_BYTES);
+  });
+}
+
+/** Offers more than any buffer holds before the cue, the rest after it. */
+async function expectBackpressure(bench: Bench): Promise<void> {
+  const { far } = bench;
+  const chunk = pattern(64 * 1024);
+  const chunkCount = FLOOD_BYTES / chunk.byteLength;
+  let takenBytes = 0;
+  const written = (async () => {
+    for (let i = 0; i < chunkCount; i++) {
+      await far.write(chunk);
+      takenBytes += chunk.byteLength;
+    }
+  })();
+  await quiet(() => takenBytes);
+  expect(takenBytes).toBeLessThan(UNREAD_MAX_BYTES);
+  await bench.cue();
+  await written;
+  far.end();
+  const report = await bench.report;
+  expect([report.receivedBytes, report.events])
+    .toEqual([FLOOD_BYTES, ["end", "closed cleanly"]]);
+}
+
+/** Resolves once `read` has said the same for 100 turns of the loop in a row. */
+async function quiet(read: () => number): Promise<void> {
+  let last = -1;
+  for (let turns = 0; turns < 100; turns++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (read() !== last) turns = 0;
+    last = read();
+  }
+}
+
+function testResets(name: string, open: OpenBench): void {
+  test(`${name} calls its own reset no clean end, and reads no more`, async () => {
+    await using bench = await open("resetAtFirst");
+    await bench.far.write(pattern(10));
+    const report = await bench.report;
+    expect(report.events).toEqual(["closed serviceReset"]);
+    expect(report.receivedBytes).toBe(10);
+    const { ending } = await bench.far.readAll();
+    expect(ending).toBe(bench.far.reset ? "reset" : "end");
+  });
+
+  test(`${name} may be reset before handle(), and twice`, async () => {
+    await using bench = await open("resetBeforeHandle");
+    const { ending } = await bench.far.readAll();
+    expect(ending).toBe(bench.far.reset ? "reset" : "end");
+    await bench.cue();
+    expect((await bench.report).events).toEqual(["closed serviceReset"]);
+  });
+
+  for (const program of ["echo", "pauseAtFirst", "handleLate"] as const) {
+    test(`${name} tells a reset of the far end from an end (${program})`, async () => {
+      await using bench = await open(program);
+      const { far } = bench;
+      if (!far.reset) return;
+      await far.write(pattern(1));
+      if (program === "echo") await far.read(1);
+      far.reset();
+      await bench.cue();
+      expect((await bench.report).events).toEqual(["closed serviceReset"]);
+    });
+  }
+
+  test(`${name} sees a reset after its own end`, async () => {
+    await using bench = await open("endBeforeHandle");
+    await bench.cue();
+    await bench.far.readAll();
+    if (!bench.far.reset) return;
+    bench.far.reset();
+    expect((await bench.report).events).toEqual(["closed serviceReset"]);
+  });
+
+  test(`${name} sees a reset after the far end's end`, async () => {
+    await using bench = await open("answerAfterEnd");
+    const { far } = bench;
+    if (!far.reset) return;
+    far.end();
+    await far.read(1);
+    far.reset();
+    const { events } = await bench.report;
+    expect([events[0], events.at(-1)]).toEqual(["end", "closed serviceReset"]);
+  });
+}

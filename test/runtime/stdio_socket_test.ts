@@ -1,0 +1,162 @@
+import { expect, test } from "bun:test";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pattern, sha256 } from "../contract/byte_socket_programs.ts";
+
+const PROGRAM_PATH = new URL("./stdio_program.ts", import.meta.url).pathname;
+const ECHO = `"${process.execPath}" "${PROGRAM_PATH}" echo`;
+
+const BIG_BYTES = 100 * 1024 * 1024;
+
+/** What a process that echoes may use: most of it is Bun itself. */
+const ECHO_RSS_MIN_BYTES = 16 * 1024 * 1024;
+const ECHO_RSS_MAX_BYTES = 128 * 1024 * 1024;
+
+/** A directory with 100 MiB in it, gone when disposed of. */
+async function bigFile() {
+  const directory = mkdtempSync(join(tmpdir(), "stdio-socket-"));
+  const path = join(directory, "big");
+  const bytes = pattern(BIG_BYTES);
+  await Bun.write(path, bytes);
+  return {
+    directory,
+    path,
+    sumLine: `${sha256(bytes)}  -\n`,
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  };
+}
+
+async function shell(script: string, big: string) {
+  await using child = Bun.spawn({
+    cmd: ["sh", "-c", script],
+    env: { ...process.env, BIG: big },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ]);
+  return { stdout, stderr, exitCode };
+}
+
+test("stdioSocket() carries 100 MiB through pipes, unchanged", async () => {
+  using big = await bigFile();
+  const ran = await shell(`cat "$BIG" | ${ECHO} | sha256sum`, big.path);
+  expect(ran).toEqual({
+    stdout: big.sumLine,
+    stderr: "end, closed cleanly\n",
+    exitCode: 0,
+  });
+});
+
+test("stdioSocket() carries 100 MiB from file to file, unchanged", async () => {
+  using big = await bigFile();
+  const script = `${ECHO} < "$BIG" > "$BIG.copy" && sha256sum < "$BIG.copy"`;
+  const ran = await shell(script, big.path);
+  expect(ran).toEqual({
+    stdout: big.sumLine,
+    stderr: "end, closed cleanly\n",
+    exitCode: 0,
+  });
+});
+
+test("stdioSocket() works with nothing to read and nowhere to write", async () => {
+  const ran = await shell(`${ECHO} < /dev/null > /dev/null`, "");
+  expect(ran).toEqual({
+    stdout: "",
+    stderr: "end, closed cleanly\n",
+    exitCode: 0,
+  });
+});
+
+test("stdioSocket() says so when its reader has gone", async () => {
+  using big = await bigFile();
+  const script = `cat "$BIG" | ${ECHO} | head -c 10 > /dev/null`;
+  const { stderr } = await shell(script, big.path);
+  expect(stderr).toBe("closed serviceReset\n");
+});
+
+test("stdioSocket() says so when the disk is full", async () => {
+  using big = await bigFile();
+  const { stderr } = await shell(`${ECHO} < "$BIG" > /dev/full`, big.path);
+  expect(stderr).toBe("closed serviceReset\n");
+});
+
+test("stdioSocket() echoes a terminal, up to its end of file", async () => {
+  const shown = Promise.withResolvers<void>();
+  let screen = "";
+  await using child = Bun.spawn({
+    cmd: [process.execPath, PROGRAM_PATH, "echo"],
+    terminal: {
+      data: (_terminal, bytes) => {
+        screen += new TextDecoder().decode(bytes);
+        if (screen.includes("hello\r\nhello\r\n")) shown.resolve();
+      },
+    },
+  });
+  child.terminal?.write("hello\n");
+  await shown.promise;
+  child.terminal?.write("\x04"); // Ctrl-D on an empty line.
+  expect(await child.exited).toBe(0);
+  expect(screen).toContain("end, closed cleanly");
+});
+
+test.if(process.platform === "linux")(
+  "stdioSocket() keeps its memory flat while nobody reads",
+  async () => {
+    using big = await bigFile();
+    const pipe = join(big.directory, "pipe");
+    const inPipe = join(big.directory, "in");
+    expect(Bun.spawnSync(["mkfifo", pipe, inPipe]).exitCode).toBe(0);
+    const pipeFd = openSync(pipe, "r+");
+    await using child = Bun.spawn({
+      // The shell becomes the program, so that its process id is the child's.
+      cmd: ["sh", "-c", `cat "$BIG" > "$IN" & exec ${ECHO} < "$IN"`],
+      env: { ...process.env, BIG: big.path, IN: inPipe },
+      stdout: pipeFd,
+      stderr: "pipe",
+    });
+    await using sum = Bun.spawn({
+      cmd: ["sh", "-c", `read go && exec sha256sum < "$1"`, "sh", pipe],
+      stdin: "pipe",
+      stdout: "pipe",
+    });
+    await standstill(child.pid);
+    const rssBytes = rssOf(child.pid);
+    sum.stdin.write("go\n");
+    sum.stdin.end();
+    expect(await child.stderr.text()).toBe("end, closed cleanly\n");
+    closeSync(pipeFd);
+    expect(await sum.stdout.text()).toBe(big.sumLine);
+    expect(rssBytes).toBeGreaterThan(ECHO_RSS_MIN_BYTES);
+    expect(rssBytes).toBeLessThan(ECHO_RSS_MAX_BYTES);
+  },
+);
+
+/** Resolves when the echoing process has read something, and then no more. */
+async function standstill(pid: number): Promise<void> {
+  let last = 0;
+  for (let turns = 0; turns < 200; turns++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    const readBytes = Number(
+      /rchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1],
+    );
+    if (readBytes !== last) turns = 0;
+    last = readBytes;
+  }
+}
+
+function rssOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+}
