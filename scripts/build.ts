@@ -1,8 +1,8 @@
 import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { BUILD_TARGETS, type BuildTarget } from "./build_targets.ts";
 import { fetchRuntime } from "./fetch_runtime.ts";
+import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
 import { signMachO } from "./sign_mach_o.ts";
 import { writeChecksums } from "./write_checksums.ts";
 
@@ -16,9 +16,6 @@ Targets: ${[...BUILD_TARGETS.keys()].join(", ")},
 or all of them: all
 `;
 
-/** sysexits.h, EX_USAGE. */
-const EXIT_USAGE = 64;
-
 /**
  * Nothing but what is in the file is ever run: no eval, no preload named by
  * BUN_OPTIONS or a bunfig.toml, no inspector named by BUN_INSPECT.
@@ -26,11 +23,10 @@ const EXIT_USAGE = 64;
 const RUNTIME_FLAGS = ["--disallow-code-generation-from-strings=strict"];
 
 async function main(argv: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: { help: { type: "boolean", default: false } },
-  });
+  const options = { help: { type: "boolean" } } as const;
+  const flags = parseFlags(argv, options, HELP);
+  if (!flags) return EXIT_USAGE;
+  const { values, positionals } = flags;
   if (values.help) {
     process.stdout.write(HELP);
     return 0;

@@ -1,12 +1,12 @@
-import { parseArgs } from "node:util";
 import { type Gate, GATES } from "./gates.ts";
+import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
 import { readSources } from "./read_sources.ts";
 import { runGate, type Verdict } from "./run_gate.ts";
 
 /** The whole check, on two cores. */
 const CHECK_MAX_MS = 10 * 60_000;
 
-const HELP = `Usage: scripts/check [--only GATE]… [--list] [--help]
+const HELP = `Usage: scripts/check [[--only] GATE]… [--list] [--help]
 
 Checks everything that must hold before a change may land; the last line says
 how many tests and gates passed. Exit status 0 if none failed.
@@ -16,18 +16,17 @@ how many tests and gates passed. Exit status 0 if none failed.
   --help       say this
 `;
 
-/** sysexits.h, EX_USAGE. */
-const EXIT_USAGE = 64;
+const OPTIONS = {
+  only: { type: "string", multiple: true },
+  list: { type: "boolean" },
+  help: { type: "boolean" },
+} as const;
 
 async function main(argv: string[]): Promise<number> {
-  const { only, list, help } = parseArgs({
-    args: argv,
-    options: {
-      only: { type: "string", multiple: true, default: [] },
-      list: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  }).values;
+  const flags = parseFlags(argv, OPTIONS, HELP);
+  if (!flags) return EXIT_USAGE;
+  const { list, help } = flags.values;
+  const only = [...flags.positionals, ...flags.values.only ?? []];
   if (help) return say(HELP);
   if (list) {
     const rows = GATES.map(({ name, does }) => `${name.padEnd(12)} ${does}\n`);

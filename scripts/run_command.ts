@@ -37,6 +37,7 @@ export async function runCommand(
     const stop = AbortSignal.any([signal, late]);
     const kill = () => killGroup(child.pid);
     stop.addEventListener("abort", kill, { once: true });
+    if (stop.aborted) kill();
     const exitCode = await child.exited;
     stop.removeEventListener("abort", kill);
     kill();

@@ -97,7 +97,7 @@ export function judgeTests(
 
 function outputOf(gate: Gate, result: CommandResult, limitMs: number): string {
   const end = result.isLate
-    ? `${gate.name} was stopped after ${Math.round(limitMs / 1_000)} s`
+    ? `${gate.name} was stopped after ${(limitMs / 1_000).toFixed(1)} s`
     : `${gate.command.join(" ")} ended with ${result.exitCode}`;
   return `${result.output.trimEnd()}\n${end}`;
 }

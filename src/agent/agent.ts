@@ -36,10 +36,12 @@ export class Agent {
   >();
   #state: Omit<AgentState, "tunnels">;
   #capMs = UNKNOWN_CAP_MS;
+  #tunnelsMax: number;
 
   constructor(settings: AgentSettings, ports: AgentPorts) {
     this.#settings = settings;
     this.#ports = ports;
+    this.#tunnelsMax = settings.tunnelsMax;
     this.#state = this.#stateNow("connecting", undefined, undefined);
   }
 
@@ -81,6 +83,9 @@ export class Agent {
         welcomed: (welcome, gatewayUrl) => {
           stood();
           this.#capMs = welcome.retry_cap_ms;
+          // A gateway can ask for less, never for more.
+          const { tunnelsMax } = this.#settings;
+          this.#tunnelsMax = Math.min(tunnelsMax, welcome.tunnels_max);
           this.#state = this.#stateNow("online", gatewayUrl, undefined);
           log.info("link.open", { gateway: gatewayUrl });
         },
@@ -103,7 +108,7 @@ export class Agent {
     scope: Scope,
   ): void {
     const { tunnel: id, service } = open;
-    const { tunnelsMax } = this.#settings;
+    const tunnelsMax = this.#tunnelsMax;
     if (this.#running.size >= tunnelsMax || this.#running.has(id)) {
       const code = "quotaExceeded";
       const message = `The agent has ${tunnelsMax} tunnels open, its limit`;

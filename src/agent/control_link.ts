@@ -105,6 +105,13 @@ async function readWelcome(
   if (message.type !== "welcome") {
     throw new Fault("messageUnexpected", "Cannot begin without a welcome");
   }
+  if (message.version !== PROTOCOL_VERSION) {
+    throw new Fault(
+      "versionUnsupported",
+      `Cannot speak version ${message.version} of the protocol`,
+      { hint: "Upgrade the older side" },
+    );
+  }
   return message;
 }
 
@@ -160,7 +167,7 @@ function take(
       return handlers.cancel(message.tunnel);
     case "drain":
       throw new Fault("gatewayDraining", "The gateway asked us to come back", {
-        retryAfterMs: message.reconnect_within_ms,
+        returnWithinMs: message.reconnect_within_ms,
       });
     case "heartbeat":
       if (message.echo) link.send(JSON.stringify({ type: "heartbeat" }));

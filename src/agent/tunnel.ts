@@ -1,7 +1,10 @@
 import { Scope } from "../base/scope.ts";
 import type { Open } from "../protocol/control.ts";
 import { Fault } from "../protocol/fault.ts";
-import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
+import {
+  FAULT_MESSAGE_MAX_CHARS,
+  OPEN_TIMEOUT_MS,
+} from "../protocol/limits.ts";
 import { STREAM_SUBPROTOCOL } from "../protocol/version.ts";
 import type { ByteSocket } from "../transport/byte_socket.ts";
 import type { Link } from "../transport/link.ts";
@@ -45,7 +48,8 @@ export async function runTunnel(
     );
   } catch (error) {
     const fault = Fault.from(error);
-    const { code, message } = fault;
+    const message = fault.message.slice(0, FAULT_MESSAGE_MAX_CHARS);
+    const { code } = fault;
     request.reply({ type: "refused", tunnel: tunnelId, code, message });
     log.warn("tunnel.refused", { tunnelId, service, operator }, fault);
     return;
@@ -81,8 +85,11 @@ async function openBoth(
   let link: Link | undefined;
   try {
     scope.go(async (signal) => {
-      socket = await ports.dialService(address, timeoutMs, signal);
-      reply({ type: "opened", tunnel: open.tunnel });
+      socket = await ports.dialService(address, timeoutMs, signal)
+        .catch((error: unknown) => {
+          signal.throwIfAborted();
+          throw serviceFault(open.service, error);
+        });
     });
     scope.go(async (signal) => {
       link = await ports.dial(streamDial(request, settings), signal);
@@ -91,12 +98,20 @@ async function openBoth(
     if (!socket || !link) {
       throw new Fault("internal", "Neither came nor failed");
     }
+    reply({ type: "opened", tunnel: open.tunnel });
     return [socket, link];
   } catch (error) {
     socket?.reset();
     if (link) closeWithFault(link, Fault.from(error));
     throw error;
   }
+}
+
+/** What is local here is far away for the operator who reads it. */
+function serviceFault(service: string, error: unknown): Fault {
+  const { code, message, hint } = Fault.from(error);
+  const far = `The device's ${service} service does not answer: ${message}`;
+  return new Fault(code, far, { hint, cause: error });
 }
 
 function streamDial(request: TunnelRequest, settings: AgentSettings) {

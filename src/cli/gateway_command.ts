@@ -33,9 +33,13 @@ export async function runGateway(
   );
   for (const warning of warnings) log.warn("config.warning", { warning });
   const identity = await openIdentity(config);
-  using stop = stopOnSignals(log, { code: "gatewayDraining" });
+  using stop = stopOnSignals(log, {
+    code: "gatewayDraining",
+    onHangUp: identity.nudge,
+  });
   using store = openDeviceStore(config.stateDir);
-  await using scope = new Scope(new AbortController().signal);
+  const never = new AbortController().signal;
+  await using scope = new Scope(never);
   const { gateway, heartbeats, metrics } = makeGateway(
     config,
     identity,
@@ -68,11 +72,7 @@ export async function runGateway(
   server.stopListening();
   const withinMs = config.reconnectWithinMs ||
     retryCapMs(gateway.registry.count);
-  await gateway.drain(
-    config.drainGraceMs,
-    withinMs,
-    new AbortController().signal,
-  );
+  await gateway.drain(config.drainGraceMs, withinMs, never);
   log.info("gateway.stop", {});
   return 0;
 }

@@ -18,6 +18,8 @@ export interface GatewayIdentity {
   readonly ports: AdmitPorts;
   /** Undefined behind a proxy. */
   readonly tls: ServerTls | undefined;
+  /** Reads the files again soon, whether they have changed or not. */
+  readonly nudge: () => void;
   /**
    * Reads the files again whenever they change, or `nudge` says so, until
    * `signal` aborts. What cannot be read leaves what was there in force.
@@ -44,6 +46,7 @@ export async function openIdentity(
     const { identityHeader, trusted } = door;
     return {
       tls: undefined,
+      nudge: () => undefined,
       ports: {
         source: {
           tag: "header",
@@ -70,6 +73,8 @@ async function openCertificates(
   let current = await readAll(files);
   return {
     tls: current.tls,
+    // No file has this stamp: it counts as a change at the next look.
+    nudge: () => void (stamps = "nudged"),
     ports: {
       source: { tag: "certificate" },
       isRevoked: (certificate) => current.revocations.isRevoked(certificate),
@@ -78,7 +83,7 @@ async function openCertificates(
     watch: async (reloaded, log, signal) => {
       warnIfStale(current.revocations, log);
       for (;;) {
-        await fileChange(paths, stamps, bunClock, signal);
+        await fileChange(paths, () => stamps, bunClock, signal);
         stamps = paths.map(fileStamp).join();
         try {
           current = await readAll(files);

@@ -6,7 +6,7 @@ import { type DeviceRef, parseDeviceRef } from "../protocol/id.ts";
 import type { OperatorPorts } from "./ports.ts";
 
 /** How many devices a page may hold, and how many pages we turn. */
-const PAGE_MAX_COUNT = 1_000;
+const PAGE_MAX_COUNT = 500;
 const PAGES_MAX_COUNT = 1_000;
 
 const deviceSchema = z.object({

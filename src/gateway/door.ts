@@ -4,7 +4,7 @@ import type { Caller } from "../transport/visitor.ts";
 import { addressOf, admit, type Admitted, needRole } from "./admit.ts";
 import type { GatewayPorts } from "./ports.ts";
 import { Quota } from "./quota.ts";
-import { RefusalLimiter } from "./refusal_limiter.ts";
+import { type Refusal, RefusalLimiter } from "./refusal_limiter.ts";
 
 /** Lets callers in, each as what it is, and writes down whom it does not. */
 export class Door {
@@ -16,12 +16,31 @@ export class Door {
   constructor(ports: GatewayPorts) {
     const { limits } = ports;
     this.#ports = ports;
-    this.#linksPerAddress = new Quota("address", limits.linksPerAddressMax);
-    this.#allLinks = new Quota("gateway", limits.linksMax);
+    this.#linksPerAddress = new Quota(
+      "address",
+      limits.linksPerAddressMax,
+      "links",
+    );
+    this.#allLinks = new Quota("gateway", limits.linksMax, "links");
     this.#refusals = new RefusalLimiter(
       ports.clock,
       (record) => ports.audit.write(record),
     );
+  }
+
+  /** Writes a tunnel's refusal down, unless there were too many like it. */
+  write(refusal: Refusal): void {
+    this.#refusals.write(refusal);
+  }
+
+  /** Writes what was only counted, for minutes that are over. */
+  sweep(): void {
+    this.#refusals.sweep();
+  }
+
+  /** Writes what was only counted, now: nothing will come after. */
+  flush(): void {
+    this.#refusals.flush();
   }
 
   /**

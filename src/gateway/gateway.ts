@@ -16,6 +16,7 @@ import { Door } from "./door.ts";
 import { statusOf } from "./fault_status.ts";
 import { OpenLinks } from "./open_links.ts";
 import type { GatewayPorts } from "./ports.ts";
+import type { Refusal } from "./refusal_limiter.ts";
 import { Registry } from "./registry.ts";
 import { Rendezvous } from "./rendezvous.ts";
 import { serveAgent } from "./serve_agent.ts";
@@ -98,6 +99,7 @@ export class Gateway {
     for (;;) {
       await this.#ports.clock.sleep(SWEEP_MS, signal);
       this.sweep();
+      this.#door.sweep();
     }
   }
 
@@ -126,15 +128,14 @@ export class Gateway {
     const ended = Promise.allSettled(this.#tunnels);
     await Promise.race([ended, grace]);
     this.#stop.abort(
-      new Fault("gatewayDraining", "The gateway is stopping", {
-        retryAfterMs: withinMs,
-      }),
+      new Fault("gatewayDraining", "The gateway is stopping"),
     );
     const farewell = clock.sleep(FAREWELL_MS, done.signal).catch(() => undefined // All links have gone before.
     );
     await Promise.race([Promise.all(this.#links), farewell]);
     done.abort();
     await Promise.all([grace, farewell]);
+    this.#door.flush();
   }
 
   async #visit(visitor: Visitor): Promise<void> {
@@ -204,6 +205,7 @@ export class Gateway {
       openLinks: this.#openLinks,
       rendezvous: this.#rendezvous,
       quotas: this.#quotas,
+      refused: (refusal: Refusal) => this.#door.write(refusal),
     };
     return new Map<string, Route>([
       [CONTROL_PATH, {
@@ -218,7 +220,8 @@ export class Gateway {
         serve: (link, agent, visitor) =>
           this.#auditing(visitor, () => {
             const ticket = bearer(visitor.header("authorization"));
-            this.#rendezvous.redeem(ticket, agent.principal.subject)(link);
+            const { subject } = agent.principal;
+            this.#rendezvous.redeem(ticket, subject)({ link, agent });
             return Promise.resolve();
           }),
       }],

@@ -168,7 +168,7 @@ function devicesOf(
     .slice(0, limit);
 }
 
-/** A device as the wire has it: docs/PROTOCOL.md §6. */
+/** A device as the wire has it: docs/PROTOCOL.md §2.5. */
 function deviceRow(device: StoredDevice, { isOnline }: HttpPorts) {
   const { deviceId, name, services, seenAtMs } = device;
   return {

@@ -1,11 +1,18 @@
 import { Fault } from "../protocol/fault.ts";
 import { randomHex } from "../protocol/id.ts";
 import type { Link } from "../transport/link.ts";
+import type { Admitted } from "./admit.ts";
+
+/** An agent's link that came with a good ticket. */
+export interface Arrival {
+  readonly link: Link;
+  readonly agent: Admitted;
+}
 
 interface Expected {
   /** The certificate's subject that may use the ticket. */
   readonly subject: string;
-  readonly arrived: (link: Link) => void;
+  readonly arrived: (arrival: Arrival) => void;
 }
 
 /** Where the two links of a tunnel meet: by a ticket that works once. */
@@ -21,7 +28,7 @@ export class Rendezvous {
    *
    * The caller must {@linkcode forget} it when it stops waiting.
    */
-  expect(subject: string, arrived: (link: Link) => void): string {
+  expect(subject: string, arrived: (arrival: Arrival) => void): string {
     const ticket = randomHex() + randomHex();
     this.#expected.set(ticket, { subject, arrived });
     return ticket;
@@ -40,7 +47,7 @@ export class Rendezvous {
    * @throws {Fault} `ticketInvalid` if it was never given out, was used, has
    * run out, or was given to somebody else: the caller does not learn which.
    */
-  redeem(ticket: string, subject: string): (link: Link) => void {
+  redeem(ticket: string, subject: string): (arrival: Arrival) => void {
     const expected = this.#expected.get(ticket);
     if (expected?.subject !== subject) {
       throw new Fault("ticketInvalid", "Cannot join tunnel: ticket not valid", {

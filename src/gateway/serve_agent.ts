@@ -44,15 +44,15 @@ export async function serveAgent(
     });
     session.end(fault);
   });
-  registry.attach(session);
   saveServices(session, ports);
+  registry.attach(session);
   const device = session.deviceId;
   const name = plainText(session.name, DEVICE_NAME_MAX_CHARS);
   log.info("agent.online", { device, name, address: agent.address });
   const startMs = clock.now();
   const fault = await session.serve(signal);
   registry.detach(session);
-  store.seen(device, clock.wallNow(), serviceNames(session));
+  saveServices(session, ports);
   ports.metrics.linkClosed("control", fault.code);
   const ms = Math.round(clock.now() - startMs);
   log.info("agent.offline", { device, ms, code: fault.code });

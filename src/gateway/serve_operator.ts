@@ -7,6 +7,7 @@ import {
 } from "../protocol/id.ts";
 import { OPERATOR_NAME_MAX_CHARS } from "../protocol/limits.ts";
 import type { Joined } from "../protocol/stream_message.ts";
+import { CONNECT_PATH } from "../protocol/version.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault, faultOfEnd } from "../transport/link_end.ts";
 import type { Admitted } from "./admit.ts";
@@ -14,8 +15,9 @@ import type { AgentSession } from "./agent_session.ts";
 import type { OpenLinks } from "./open_links.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { Registry } from "./registry.ts";
+import type { Refusal } from "./refusal_limiter.ts";
 import { relay, type RelayResult } from "./relay.ts";
-import type { Rendezvous } from "./rendezvous.ts";
+import type { Arrival, Rendezvous } from "./rendezvous.ts";
 import type { TunnelQuotas } from "./tunnel_quotas.ts";
 
 export interface ServeOperatorPorts extends GatewayPorts {
@@ -23,6 +25,8 @@ export interface ServeOperatorPorts extends GatewayPorts {
   readonly openLinks: OpenLinks;
   readonly rendezvous: Rendezvous;
   readonly quotas: TunnelQuotas;
+  /** Writes a refusal down. */
+  readonly refused: (refusal: Refusal) => void;
 }
 
 /** A tunnel that an operator asks for. */
@@ -47,23 +51,23 @@ export async function serveOperator(
   ports: ServeOperatorPorts,
   signal: AbortSignal,
 ): Promise<void> {
-  const wish = wishOf(operator, query);
+  const wish = wishOf(operator, query, ports);
   const startMs = ports.clock.now();
   try {
     const session = findSession(wish, ports);
     using _slots = ports.quotas.take({
-      operator: operator.principal.subject,
+      operator: operator.principal,
       deviceId: wish.deviceId,
       address: operator.address,
     });
-    const agentLink = await openAgentLink(link, session, wish, ports, signal);
+    const arrival = await awaitAgent(link, session, wish, ports, signal);
     ports.metrics.tunnelOpened(wish.service, ports.clock.now() - startMs);
-    await joinAndRelay(link, agentLink, session, wish, ports, signal);
+    await joinAndRelay(link, arrival, session, wish, ports, signal);
   } catch (error) {
     const fault = Fault.from(error);
     ports.metrics.tunnelRefused(fault.code);
     ports.log.warn("tunnel.refused", logFields(wish), fault);
-    ports.audit.write({
+    ports.refused({
       event: "tunnel.refused",
       ...auditFields(wish),
       code: fault.code,
@@ -73,15 +77,30 @@ export async function serveOperator(
   }
 }
 
-function wishOf(operator: Admitted, query: URLSearchParams): Wish {
-  const deviceId = deviceIdSchema.safeParse(Number(query.get("device")));
+/** @throws {Fault} `messageInvalid`, written down. */
+function wishOf(
+  operator: Admitted,
+  query: URLSearchParams,
+  ports: ServeOperatorPorts,
+): Wish {
+  // Number() alone would take " 7" and 0x7, too.
+  const digits = /^[0-9]{1,10}$/.exec(query.get("device") ?? "")?.[0];
+  const deviceId = deviceIdSchema.safeParse(Number(digits));
   const service = serviceNameSchema.safeParse(query.get("service"));
   if (!deviceId.success || !service.success) {
-    throw new Fault(
-      "messageInvalid",
-      "Cannot open tunnel: the request names no device or no service",
-      { hint: "Ask for ?device=<id>&service=<name>" },
-    );
+    const message =
+      "Cannot open tunnel: the request names no device or service";
+    ports.refused({
+      event: "link.refused",
+      address: operator.address,
+      subject: operator.principal.subject,
+      path: CONNECT_PATH,
+      code: "messageInvalid",
+      message,
+    });
+    throw new Fault("messageInvalid", message, {
+      hint: "Ask for ?device=<id>&service=<name>",
+    });
   }
   return {
     tunnelId: randomHex(),
@@ -130,20 +149,20 @@ function ago(seconds: number): string {
  * Returns the agent's link once its service has answered and its link is
  * here, whichever comes last.
  */
-async function openAgentLink(
+async function awaitAgent(
   link: Link,
   session: AgentSession,
   wish: Wish,
   ports: ServeOperatorPorts,
   signal: AbortSignal,
-): Promise<Link> {
+): Promise<Arrival> {
   const { tunnelId, service, operator } = wish;
   const deadlineMs = ports.limits.openTimeoutMs;
-  const arrival = Promise.withResolvers<Link>();
+  const arrival = Promise.withResolvers<Arrival>();
   const ticket = ports.rendezvous.expect(session.subject, arrival.resolve);
   const left = watchEarlyEnd(link, signal);
   try {
-    const [agentLink] = await withDeadline(
+    const [arrived] = await withDeadline(
       (signal) =>
         Promise.all([
           arrival.promise,
@@ -160,11 +179,11 @@ async function openAgentLink(
       ports.clock,
       left,
     );
-    return agentLink;
+    return arrived;
   } catch (error) {
     // The agent's link may be here although its service is not.
     const fault = Fault.from(error);
-    void arrival.promise.then((late) => closeWithFault(late, fault));
+    void arrival.promise.then((late) => closeWithFault(late.link, fault));
     throw fault;
   } finally {
     ports.rendezvous.forget(ticket);
@@ -195,7 +214,7 @@ function watchEarlyEnd(link: Link, signal: AbortSignal): AbortSignal {
 
 async function joinAndRelay(
   link: Link,
-  agentLink: Link,
+  { agent, link: agentLink }: Arrival,
   session: AgentSession,
   wish: Wish,
   ports: ServeOperatorPorts,
@@ -203,10 +222,9 @@ async function joinAndRelay(
 ): Promise<void> {
   const { clock, heartbeats, heartbeat, log, metrics } = ports;
   const cut = new AbortController();
-  using _watched = ports.openLinks.add(
-    wish.operator.certificate,
-    (fault) => cut.abort(fault),
-  );
+  const end = (fault: Fault) => cut.abort(fault);
+  using _operator = ports.openLinks.add(wish.operator.certificate, end);
+  using _agent = ports.openLinks.add(agent.certificate, end);
   const joined: Joined = { type: "joined", tunnel: wish.tunnelId, heartbeat };
   const startedAtMs = clock.wallNow();
   const startMs = clock.now();

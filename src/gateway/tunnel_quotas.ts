@@ -1,9 +1,10 @@
+import type { Principal } from "../policy/identity.ts";
 import type { GatewayLimits } from "./ports.ts";
 import { Quota } from "./quota.ts";
 
 /** Who takes part in a tunnel, as far as ceilings go. */
 export interface TunnelParties {
-  readonly operator: string;
+  readonly operator: Principal;
   readonly deviceId: number;
   readonly address: string;
 }
@@ -28,7 +29,8 @@ export class TunnelQuotas {
   take(parties: TunnelParties): Disposable {
     const slots = new DisposableStack();
     try {
-      slots.use(this.#perOperator.take(parties.operator));
+      const { name, subject } = parties.operator;
+      slots.use(this.#perOperator.take(subject, name));
       slots.use(this.#perDevice.take(String(parties.deviceId)));
       slots.use(this.#perAddress.take(parties.address));
     } catch (error) {

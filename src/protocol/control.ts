@@ -10,6 +10,7 @@ import {
   CONTROL_MESSAGE_MAX_BYTES,
   FAULT_MESSAGE_MAX_CHARS,
   OPERATOR_NAME_MAX_CHARS,
+  RETRY_CAP_MAX_MS,
   SERVICES_MAX_COUNT,
   TICKET_MAX_CHARS,
 } from "./limits.ts";
@@ -31,9 +32,9 @@ const servicesField = z.array(serviceSchema).max(SERVICES_MAX_COUNT);
 /** How a link proves that it is alive; the gateway dictates it. */
 export const heartbeatSchema = z.object({
   /** How often each side says something, in milliseconds. */
-  interval_ms: z.int().min(100).max(600_000),
+  interval_ms: z.int().min(1_000).max(600_000),
   /** Silence after which a link is dead, in milliseconds. */
-  timeout_ms: z.int().min(200).max(1_800_000),
+  timeout_ms: z.int().min(3_000).max(1_800_000),
 });
 export type HeartbeatValues = z.infer<typeof heartbeatSchema>;
 
@@ -77,7 +78,7 @@ export const welcomeSchema = z.object({
   software: versionTextSchema,
   heartbeat: heartbeatSchema,
   /** Longest wait between two attempts to come back, in milliseconds. */
-  retry_cap_ms: durationSchema,
+  retry_cap_ms: z.int().min(0).max(RETRY_CAP_MAX_MS),
   /** How many tunnels the gateway will ask this agent for at once. */
   tunnels_max: z.int().min(0).max(65_536),
 });

@@ -73,6 +73,8 @@ export interface FaultOptions {
   readonly cause?: unknown;
   /** How long the other side asks us to stay away, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
+  /** Come back at a random moment within this time, in milliseconds. */
+  readonly returnWithinMs?: number | undefined;
 }
 
 /** An expected failure. Anything else that is thrown is a bug. */
@@ -81,12 +83,14 @@ export class Fault extends Error {
   readonly code: FaultCode;
   readonly hint: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly returnWithinMs: number | undefined;
 
   constructor(code: FaultCode, message: string, options: FaultOptions = {}) {
     super(message, { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
     this.retryAfterMs = options.retryAfterMs;
+    this.returnWithinMs = options.returnWithinMs;
   }
 
   /** Returns `error` if it is a fault, else an `internal` fault around it. */

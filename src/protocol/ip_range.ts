@@ -73,23 +73,34 @@ function parseIpv4(text: string): Uint8Array | undefined {
     : undefined;
 }
 
+/** RFC 4291 §2.2, each of its forms; §2.3's prefix is not for here. */
 function parseIpv6(text: string): Uint8Array | undefined {
-  if (
-    text.length > IPV6_MAX_CHARS || !/^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text)
-  ) {
-    return undefined;
-  }
-  // The URL parser knows every way to write one, and writes it in one way.
-  const host = URL.parse(`http://[${text}]/`)?.hostname.slice(1, -1);
-  if (host === undefined) return undefined;
-  const [head = "", tail = ""] = host.split("::");
+  if (text.length > IPV6_MAX_CHARS) return undefined;
+  const [head = "", tail, ...more] = withoutQuad(text).split("::");
   const first = groupsOf(head);
-  const last = groupsOf(tail);
-  const zeros = new Array<number>(8 - first.length - last.length).fill(0);
+  const last = groupsOf(tail ?? "");
+  if (!first || !last || more.length > 0) return undefined;
+  const missingCount = 8 - first.length - last.length;
+  // `::` stands for one group or more; without it, none may be missing.
+  const isWhole = tail === undefined ? missingCount === 0 : missingCount > 0;
+  if (!isWhole) return undefined;
+  const zeros = new Array<number>(missingCount).fill(0);
   const groups = [...first, ...zeros, ...last];
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
-function groupsOf(text: string): number[] {
-  return text === "" ? [] : text.split(":").map((group) => parseInt(group, 16));
+/** Writes the IPv4 address that may stand at the end as two groups. */
+function withoutQuad(text: string): string {
+  const [, head = "", quad = ""] = /^(.*:)([0-9.]+)$/.exec(text) ?? [];
+  const ipv4 = parseIpv4(quad);
+  return ipv4 ? head + ipv4.toHex().replace(/^.{4}/, "$&:") : text;
+}
+
+/** Returns the groups of 16 bits in `text`, or undefined if one is none. */
+function groupsOf(text: string): number[] | undefined {
+  if (text === "") return [];
+  const groups = text.split(":");
+  return groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group))
+    ? groups.map((group) => parseInt(group, 16))
+    : undefined;
 }

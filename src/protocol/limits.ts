@@ -34,5 +34,8 @@ export const HELLO_TIMEOUT_MS = 10_000;
 /** How long from an operator's request to `opened` or a reason why not. */
 export const OPEN_TIMEOUT_MS = 10_000;
 
+/** Longest wait between two attempts that a gateway may ask for. */
+export const RETRY_CAP_MAX_MS = 600_000;
+
 /** How long a link may take to say goodbye before it is cut. */
 export const CLOSE_TIMEOUT_MS = 3_000;

@@ -39,8 +39,12 @@ function untrusted(fact: string, hint: string): DialRow {
   return { code: "gatewayUntrusted", fact, hint };
 }
 
-function certificateRefused(code: FaultCode, fact: string): DialRow {
-  return { code, fact, hint: OURS_HINT };
+function certificateRefused(
+  code: FaultCode,
+  fact: string,
+  hint = OURS_HINT,
+): DialRow {
+  return { code, fact, hint };
 }
 
 const NOT_FOUND = unresolved("does not resolve");
@@ -50,11 +54,14 @@ const NO_NAME_SERVER = unresolved(
 const FORBIDDEN = unreachable("may not be dialed from here", NETWORK_HINT);
 const NO_NETWORK = unreachable("is behind no network that is up", NETWORK_HINT);
 
-// Of a proxy one cannot tell who hung up, it or who is behind it.
 const HUNG_UP: DialRow = {
   code: "gatewayUnreachable",
   fact: "it hung up",
   hint: "Check the port, and that our certificate is accepted there",
+  viaProxy: {
+    code: "gatewayUnreachable",
+    fact: "the proxy, or what is behind it, hung up",
+  },
 };
 
 const NO_HTTP: DialRow = {
@@ -133,8 +140,16 @@ const NOT_ACCEPTED = certificateRefused(
 export const ALERT_ROWS: Readonly<Record<number, DialRow>> = {
   42: NOT_ACCEPTED,
   43: NOT_ACCEPTED,
-  44: certificateRefused("certificateRevoked", "our certificate was revoked"),
-  45: certificateRefused("certificateExpired", "our certificate has expired"),
+  44: certificateRefused(
+    "certificateRevoked",
+    "our certificate was revoked",
+    ASK_HINT,
+  ),
+  45: certificateRefused(
+    "certificateExpired",
+    "our certificate has expired",
+    ASK_HINT,
+  ),
   46: NOT_ACCEPTED,
   48: certificateRefused(
     "certificateUntrusted",

@@ -14,17 +14,17 @@ export function fileStamp(path: string): string {
 }
 
 /**
- * Resolves when the stamp of one of `paths` is no longer as in `stamps`.
+ * Resolves when the stamps of `paths` are no longer what `stamps` returns.
  *
  * @throws `signal.reason` once aborted, and nothing else.
  */
 export async function fileChange(
   paths: readonly string[],
-  stamps: string,
+  stamps: () => string,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  while (paths.map(fileStamp).join() === stamps) {
+  while (paths.map(fileStamp).join() === stamps()) {
     await clock.sleep(LOOK_EVERY_MS, signal);
   }
   signal.throwIfAborted();

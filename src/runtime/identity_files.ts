@@ -58,7 +58,8 @@ export class IdentityFiles {
   async changed(signal: AbortSignal): Promise<void> {
     let stamp = this.#stamp;
     for (;;) {
-      await fileChange(this.#watched, stamp, this.#clock, signal);
+      const known = stamp;
+      await fileChange(this.#watched, () => known, this.#clock, signal);
       stamp = this.#stampNow();
       const fits = await this.read().then(() => true, () => false);
       if (fits) return;

@@ -220,12 +220,11 @@ async function createCertificateFolder(
   caPem: string,
 ): Promise<void> {
   const beside = besidePath(path);
+  await makeDirectory(beside);
   try {
-    await makeDirectory(beside);
     await createFile(join(beside, "cert.pem"), issued.certPem, PUBLIC_MODE);
     await createFile(join(beside, "key.pem"), issued.keyPem, SECRET_MODE);
     await createFile(join(beside, "ca.pem"), caPem, PUBLIC_MODE);
-    await refuseExisting(path);
     await moveFolder(beside, path);
   } catch (error) {
     await rm(beside, { recursive: true, force: true });
@@ -238,7 +237,8 @@ async function moveFolder(from: string, to: string): Promise<void> {
     await rename(from, to);
   } catch (error) {
     // Somebody else's folder has come in between: it is not empty.
-    if (errorCode(error) === "ENOTEMPTY") throw alreadyThere(to);
+    const code = errorCode(error);
+    if (code === "ENOTEMPTY" || code === "EEXIST") throw alreadyThere(to);
     throw fileFault("create folder", to, error);
   }
 }

@@ -241,7 +241,10 @@ function migrate(database: Database, path: string): void {
   const row = database.query<{ version: number }, []>(
     "SELECT version FROM schema_version",
   ).get();
-  if (row?.version === SCHEMA_VERSION) return;
+  if (row?.version === SCHEMA_VERSION) {
+    // SQLite opens for reading what may not be written, and says so later.
+    return void database.run("UPDATE schema_version SET version = version");
+  }
   throw new Fault(
     "configInvalid",
     `Cannot open device store ${path}: it is of version ` +

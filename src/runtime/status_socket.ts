@@ -24,7 +24,8 @@ const BUG_MAX_CHARS = 200;
  * A socket that a dead process left is replaced. The new one is for the
  * owner and the group, mode 0660. On Windows `path` is a named pipe.
  *
- * @param state Called for each caller; what it returns is printed as JSON.
+ * @param state Called for each caller; what it returns, or resolves with, is
+ * printed as JSON.
  * @throws {Fault} `configInvalid` if a living process serves `path`, or it
  * cannot be made.
  */
@@ -39,7 +40,8 @@ export async function serveStatus(
     if (callers.size >= CALLERS_MAX_COUNT) return turnAway(socket);
     callers.add(socket);
     socket.once("close", () => callers.delete(socket));
-    tell(socket, stateText(state));
+    // It never rejects.
+    void stateText(state).then((text) => tell(socket, text));
   });
   await listen(server, path);
   if (!isPipe) await chmod(path, 0o660);
@@ -173,9 +175,9 @@ function turnAway(socket: Socket): void {
 }
 
 /** A bug in `state` is told to whoever asked, and ends no agent. */
-function stateText(state: () => unknown): string {
+async function stateText(state: () => unknown): Promise<string> {
   try {
-    return JSON.stringify({ state: state() });
+    return JSON.stringify({ state: await state() });
   } catch (error) {
     return JSON.stringify({ bug: String(error) });
   }

@@ -50,6 +50,7 @@ class StdioSocket implements ByteSocket {
     if (this.#handlers) throw new Error("Cannot handle a byte socket twice");
     this.#handlers = handlers;
     if (this.#ending.tag === "closed") return queueMicrotask(this.#tellClosed);
+    this.resume();
     void this.#read();
   }
 
@@ -100,21 +101,30 @@ class StdioSocket implements ByteSocket {
 
   /** Reads one chunk at a time: what is not asked for stays in the pipe. */
   async #read(): Promise<void> {
+    for (;;) {
+      await this.#resumed();
+      const chunk = await this.#nextChunk();
+      await this.#resumed();
+      if (this.#ending.tag === "closed") return;
+      if (!chunk) return this.#endInput();
+      this.#handlers?.data(chunk);
+    }
+  }
+
+  /** Returns undefined at the end, and after a failure that has been told. */
+  async #nextChunk(): Promise<Uint8Array | undefined> {
     try {
-      while (this.#ending.tag === "none") {
-        if (this.#input.tag === "paused") await this.#input.resumed.promise;
-        const { value, done } = await this.#reader.read();
-        // Loops: the owner may have resumed and paused again meanwhile.
-        while (this.#input.tag === "paused") {
-          await this.#input.resumed.promise;
-        }
-        if (this.#ending.tag === "closed") return;
-        if (done) return this.#endInput();
-        if (value.byteLength > 0) this.#handlers?.data(value);
-      }
+      return (await this.#reader.read()).value;
     } catch (error) {
       this.#fail("Cannot read standard input", error);
+      return undefined;
     }
+  }
+
+  /** Resolves when reading may go on, or is over. */
+  async #resumed(): Promise<void> {
+    // Loops: the owner may have resumed and paused again meanwhile.
+    while (this.#input.tag === "paused") await this.#input.resumed.promise;
   }
 
   #endInput(): void {

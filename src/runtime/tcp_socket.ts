@@ -80,11 +80,8 @@ export async function listenTcp(
   address: TcpAddress,
   onSocket: (socket: ByteSocket, remoteAddress: string) => void,
 ): Promise<TcpListener> {
-  const server = createServer({
-    allowHalfOpen: true,
-    noDelay: true,
-    pauseOnConnect: true,
-  }, (socket) => {
+  const options = { allowHalfOpen: true, noDelay: true };
+  const server = createServer(options, (socket) => {
     const remoteAddress = plainAddress(socket.remoteAddress);
     const peer = nameOf({ host: remoteAddress, port: socket.remotePort ?? 0 });
     onSocket(new TcpSocket(socket, peer), remoteAddress);
@@ -167,7 +164,7 @@ class TcpSocket implements ByteSocket {
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
-    if (this.#ending.tag === "none") this.#handlers?.data(chunk);
+    this.#handlers?.data(chunk);
   };
 
   readonly #onEnd = (): void => {

@@ -1,4 +1,5 @@
 import { type Fault, FAULTS } from "../protocol/fault.ts";
+import { RETRY_CAP_MAX_MS } from "../protocol/limits.ts";
 
 /** docs/PROTOCOL.md §7. All ours to choose. */
 const FIRST_SPREAD_MS = 3_000;
@@ -41,8 +42,11 @@ export class Backoff {
     // Our own doing, one agent at a time: no storm to spread.
     if (fault.code === "identityChanged") return 0;
     this.#failures++;
-    if (fault.code === "gatewayDraining" && fault.retryAfterMs !== undefined) {
-      return this.#uniform(0, Math.min(fault.retryAfterMs, RETRY_AFTER_MAX_MS));
+    if (fault.returnWithinMs !== undefined) {
+      return this.#uniform(
+        0,
+        Math.min(fault.returnWithinMs, RETRY_AFTER_MAX_MS),
+      );
     }
     const waitMs = FAULTS[fault.code].retry === "slow"
       ? this.#uniform(SLOW_MIN_MS, SLOW_MAX_MS)
@@ -71,5 +75,8 @@ export class Backoff {
  * whatever its size: 5 s for a hundred, 60 s for ten thousand.
  */
 export function retryCapMs(linkCount: number): number {
-  return Math.min(600_000, Math.max(5_000, Math.round(linkCount * 6)));
+  return Math.min(
+    RETRY_CAP_MAX_MS,
+    Math.max(5_000, Math.round(linkCount * 6)),
+  );
 }

@@ -1,5 +1,6 @@
 import { plainText } from "../base/text.ts";
 import { Fault, type FaultCode, FAULTS } from "../protocol/fault.ts";
+import { FAULT_HINTS } from "../protocol/fault_hint.ts";
 import { CLOSE_REASON_MAX_BYTES } from "../protocol/limits.ts";
 import type { Link, LinkEnd } from "./link.ts";
 
@@ -30,15 +31,19 @@ export function closeWithFault(link: Link, fault: Fault): void {
 export function faultOfEnd(end: LinkEnd): Fault {
   const reason = plainText(end.reason, CLOSE_REASON_MAX_BYTES);
   const code = CODE_BY_CLOSE_CODE.get(end.code);
-  if (code) return new Fault(code, reason || "The other side closed the link");
+  if (code) return toldFault(code, reason || "The other side closed the link");
   if (end.code === MESSAGE_TOO_BIG_CLOSE) {
-    return new Fault(
+    return toldFault(
       "messageTooLarge",
       "The other side refused a long message",
     );
   }
   const detail = reason === "" ? `code ${end.code}` : reason;
-  return new Fault("linkLost", `The link broke off (${detail})`);
+  return toldFault("linkLost", `The link broke off (${detail})`);
+}
+
+function toldFault(code: FaultCode, message: string): Fault {
+  return new Fault(code, message, { hint: FAULT_HINTS[code] });
 }
 
 /** Cuts `text` so that its UTF-8 form fits, never inside a character. */

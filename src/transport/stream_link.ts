@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../protocol/fault.ts";
+import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
 import {
   type EndMessage,
   HEARTBEAT_ECHO_TEXT,
@@ -16,6 +17,9 @@ import { closeNormally, closeWithFault, faultOfEnd } from "./link_end.ts";
 
 /** Above this, the local program waits: acknowledgements must get through. */
 const LINK_BUFFERED_MAX_BYTES = 1024 * 1024;
+
+/** How long `joined` may take: what the gateway allows itself, and a little. */
+const JOIN_TIMEOUT_MS = OPEN_TIMEOUT_MS + 5_000;
 
 export interface StreamPorts {
   readonly clock: Clock;
@@ -67,6 +71,7 @@ class LinkedStream implements StreamSink, LinkHandlers {
   readonly #ports: StreamPorts;
   readonly #resolve: (result: StreamResult) => void;
   readonly #end: StreamEnd;
+  readonly #joinDeadline = new AbortController();
   #watch: Watch | undefined;
   #fault: Fault | undefined;
   #isOver = false;
@@ -86,6 +91,11 @@ class LinkedStream implements StreamSink, LinkHandlers {
 
   begin(): void {
     this.#link.handle(this);
+    const { signal } = this.#joinDeadline;
+    this.#ports.clock.sleep(JOIN_TIMEOUT_MS, signal).then(
+      () => this.stop(notJoined()),
+      () => undefined, // It was joined in time, or has ended.
+    );
   }
 
   stop(fault: Fault): void {
@@ -112,6 +122,7 @@ class LinkedStream implements StreamSink, LinkHandlers {
 
   closed(end: LinkEnd): void {
     this.#watch?.stop();
+    this.#joinDeadline.abort();
     this.#end.abandon(faultOfEnd(end));
     const { sentBytes, receivedBytes } = this.#end.counts;
     this.#resolve({ sentBytes, receivedBytes, fault: this.#fault });
@@ -184,6 +195,7 @@ class LinkedStream implements StreamSink, LinkHandlers {
       paused: () => false,
       silent: (silentMs) => this.#silent(silentMs),
     }, joined.heartbeat);
+    this.#joinDeadline.abort();
     this.#ports.joined(joined);
     this.#socket.handle({
       data: (chunk) => this.#end.localBytes(chunk),
@@ -204,4 +216,10 @@ class LinkedStream implements StreamSink, LinkHandlers {
     );
     this.#link.terminate();
   }
+}
+
+function notJoined(): Fault {
+  return new Fault("openTimedOut", "The gateway did not join the tunnel", {
+    hint: "Try again; if it stays so, look at the gateway's log",
+  });
 }

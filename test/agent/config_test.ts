@@ -43,24 +43,25 @@ test("agentConfig() fills in every default", () => {
   });
 });
 
+const FULL = Object.freeze({
+  device_id: 7,
+  name: "aula-12",
+  manager: "https://mf.example.org:8443/",
+  ca_file: "/pki/ca.pem",
+  cert_file: "/pki/cert.pem",
+  key_file: "/pki/key.pem",
+  proxy: "http://user:secret@proxy:3128",
+  state_dir: "/srv/state/",
+  log_format: "json",
+  tunnels_max: 3,
+  window_budget_bytes: 1024 * 1024,
+  services: { ssh: "[::1]:2222", constructor: "printer.lan:9100" },
+  exec: { allow: [["migasfree", "sync"]] },
+  debug_insecure_tls: true,
+});
+
 test("agentConfig() takes over what the file says", () => {
-  const file = {
-    device_id: 7,
-    name: "aula-12",
-    manager: "https://mf.example.org:8443/",
-    ca_file: "/pki/ca.pem",
-    cert_file: "/pki/cert.pem",
-    key_file: "/pki/key.pem",
-    proxy: "http://user:secret@proxy:3128",
-    state_dir: "/srv/state/",
-    log_format: "json",
-    tunnels_max: 3,
-    window_budget_bytes: 1024 * 1024,
-    services: { ssh: "[::1]:2222", constructor: "printer.lan:9100" },
-    exec: { allow: [["migasfree", "sync"]] },
-    debug_insecure_tls: true,
-  };
-  expect(read(file)).toEqual({
+  expect(read(FULL)).toEqual({
     deviceId: 7,
     name: "aula-12",
     manager: "https://mf.example.org:8443",
@@ -98,8 +99,12 @@ test("agentConfig() takes the machine's own places where the file names none", (
 });
 
 test("agentConfig() offers nothing if the services are an empty table", () => {
-  const file = { device_id: 7, gateway: "wss://mf", services: {} };
-  expect(read(file).services).toEqual(new Map());
+  const { services } = read({
+    device_id: 7,
+    gateway: "wss://mf",
+    services: {},
+  });
+  expect(services).toEqual(new Map());
 });
 
 test("agentConfigSchema says at once which keys are missing, and how to set them", async () => {
@@ -115,18 +120,17 @@ test("agentConfigSchema says at once which keys are missing, and how to set them
 });
 
 test("agentConfigSchema allows plain addresses on this computer, or to debug", () => {
-  const plain = { device_id: 7, gateway: "ws://127.0.0.1:8080" };
-  expect(read(plain).gatewayUrl).toBe("ws://127.0.0.1:8080/tunnel");
-  const manager = { device_id: 7, manager: "http://localhost:8080" };
-  expect(read(manager).manager).toBe("http://localhost:8080");
-  const loud = {
+  expect(read({ device_id: 7, gateway: "ws://127.0.0.1:8080" }).gatewayUrl)
+    .toBe("ws://127.0.0.1:8080/tunnel");
+  expect(read({ device_id: 7, manager: "http://localhost:8080" }).manager)
+    .toBe("http://localhost:8080");
+  const { gatewayUrl, manager } = read({
     device_id: 7,
     gateway: "ws://mf",
     manager: "http://mf",
     debug_insecure_tls: true,
-  };
-  const { gatewayUrl, manager: origin } = read(loud);
-  expect([gatewayUrl, origin]).toEqual(["ws://mf/tunnel", "http://mf"]);
+  });
+  expect([gatewayUrl, manager]).toEqual(["ws://mf/tunnel", "http://mf"]);
 });
 
 test("agentConfigSchema refuses plain addresses elsewhere", async () => {
@@ -193,11 +197,11 @@ test("agentConfigSchema bounds the number of services", () => {
   const services = Object.fromEntries(
     Array.from({ length: 33 }, (_none, index) => [`s${index}`, "127.0.0.1:1"]),
   );
-  const file = { device_id: 7, gateway: "wss://mf", services };
-  expect(
-    agentConfigSchema.safeParse(file).error?.issues.map(({ message }) =>
-      message
-    ),
-  )
+  const { error } = agentConfigSchema.safeParse({
+    device_id: 7,
+    gateway: "wss://mf",
+    services,
+  });
+  expect(error?.issues.map(({ message }) => message))
     .toEqual(["at most 32 services"]);
 });

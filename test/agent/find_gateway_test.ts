@@ -32,7 +32,12 @@ function ask(
   answer: Partial<JsonAnswer>,
   request: FindGatewayRequest = REQUEST,
 ): Promise<string> {
-  const whole = { status: 200, retryAfterMs: undefined, body: undefined };
+  const whole = {
+    status: 200,
+    retryAfterMs: undefined,
+    dateMs: undefined,
+    body: undefined,
+  };
   const postJson = () => Promise.resolve({ ...whole, ...answer });
   return findGateway(request, { clock: stoppedClock, postJson }, running);
 }
@@ -50,6 +55,7 @@ test("findGateway() asks as migasfree's manager expects, and goes by the answer"
     return Promise.resolve({
       status: 200,
       retryAfterMs: undefined,
+      dateMs: undefined,
       body: answer,
     });
   };

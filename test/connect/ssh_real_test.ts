@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { join } from "node:path";
 import { runChild, startChild } from "../support/child.ts";
 import { sshdMissing, startSshd } from "../support/sshd.ts";

@@ -143,6 +143,18 @@ export const PROGRAMS = {
     return recorder.report();
   },
 
+  /** Sends back each chunk twice, in two writes. */
+  echoTwice: (socket) => {
+    const recorder = new Recorder();
+    recorder.listen(socket, {
+      data: (chunk) => {
+        socket.write(chunk);
+        socket.write(chunk);
+      },
+    });
+    return recorder.report();
+  },
+
   /** Reads until the far end has ended; answers with 10 MiB then. */
   answerAfterEnd: (socket) => {
     const recorder = new Recorder();
@@ -188,6 +200,9 @@ export const PROGRAMS = {
   /** Listens only when told to, and ends after the far end has. */
   handleLate: async (socket, cue) => {
     const recorder = new Recorder();
+    // Neither loses what comes now, nor stops what comes later.
+    socket.resume();
+    socket.pause();
     await cue;
     recorder.listen(socket, { end: () => socket.end() });
     return recorder.report();

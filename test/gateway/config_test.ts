@@ -6,11 +6,11 @@ import {
 } from "../../src/gateway/config.ts";
 import { ConfigFolder } from "../support/config_folder.ts";
 
-const TLS = {
+const TLS = Object.freeze({
   cert_file: "/pki/gateway.pem",
   key_file: "/pki/gateway.key",
   client_ca_file: "/pki/ca.pem",
-};
+});
 
 function read(file: Record<string, unknown>): GatewayConfig {
   return gatewayConfig(gatewayConfigSchema.parse(file));
@@ -55,31 +55,32 @@ test("gatewayConfig() fills in every default", () => {
   });
 });
 
+const FULL = Object.freeze({
+  listen: "[::]:443",
+  public_url: "wss://gw.example.org:8443",
+  state_dir: "/srv/gateway/",
+  audit_file: "/var/log/audit.jsonl",
+  log_format: "json",
+  metrics_listen: "127.0.0.1:9464",
+  behind_proxy: {
+    trusted: ["127.0.0.1/32", "2001:db8::/32"],
+    identity_header: "X-Subject",
+  },
+  limits: {
+    tunnels_per_operator_max: 1,
+    tunnels_per_device_max: 2,
+    tunnels_per_address_max: 3,
+    links_per_address_max: 4,
+    links_max: 5,
+    open_timeout_ms: 600,
+  },
+  heartbeat: { interval_ms: 1_700, timeout_ms: 3_800 },
+  drain: { grace_ms: 900, reconnect_within_ms: 1_000 },
+});
+
 test("gatewayConfig() takes over what the file says", () => {
-  const file = {
-    listen: "[::]:443",
-    public_url: "wss://gw.example.org:8443",
-    state_dir: "/srv/gateway/",
-    audit_file: "/var/log/audit.jsonl",
-    log_format: "json",
-    metrics_listen: "127.0.0.1:9464",
-    behind_proxy: {
-      trusted: ["127.0.0.1/32", "2001:db8::/32"],
-      identity_header: "X-Subject",
-    },
-    limits: {
-      tunnels_per_operator_max: 1,
-      tunnels_per_device_max: 2,
-      tunnels_per_address_max: 3,
-      links_per_address_max: 4,
-      links_max: 5,
-      open_timeout_ms: 600,
-    },
-    heartbeat: { interval_ms: 700, timeout_ms: 800 },
-    drain: { grace_ms: 900, reconnect_within_ms: 1_000 },
-  };
   const address = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-  expect(read(file)).toEqual({
+  expect(read(FULL)).toEqual({
     listen: { host: "::", port: 443 },
     publicUrl: "wss://gw.example.org:8443/tunnel",
     stateDir: "/srv/gateway/",
@@ -111,7 +112,7 @@ test("gatewayConfig() takes over what the file says", () => {
       linksMax: 5,
       openTimeoutMs: 600,
     },
-    heartbeat: { interval_ms: 700, timeout_ms: 800 },
+    heartbeat: { interval_ms: 1_700, timeout_ms: 3_800 },
     drainGraceMs: 900,
     reconnectWithinMs: 1_000,
   });
@@ -192,7 +193,7 @@ test("gatewayConfigSchema can be filled from the environment alone", async () =>
   const { config } = await folder.load(gatewayConfigSchema, "", {
     X_BEHIND_PROXY_TRUSTED: "10.0.0.0/8,::1",
     X_METRICS_LISTEN: "127.0.0.1:0",
-    X_HEARTBEAT_INTERVAL_MS: "100",
+    X_HEARTBEAT_INTERVAL_MS: "1000",
     X_LIMITS_LINKS_MAX: "7",
   });
   const { door, heartbeat, isMetricsListenExplicit, limits, metricsListen } =
@@ -205,7 +206,7 @@ test("gatewayConfigSchema can be filled from the environment alone", async () =>
     metricsListen,
   }).toEqual({
     trusted: ["10.0.0.0/8", "::1"],
-    interval: 100,
+    interval: 1_000,
     isMetricsListenExplicit: true,
     linksMax: 7,
     metricsListen: { host: "127.0.0.1", port: 0 },

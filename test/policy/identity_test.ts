@@ -50,6 +50,14 @@ test("principalOf() makes an operator of an OU that is ADMINS in any case", () =
     });
 });
 
+test("principalOf() does not mind in which order equal types come", () => {
+  const [one, other] = [["b", "ADMINS", "a"], ["a", "b", "ADMINS"]].map((OU) =>
+    outcome(() => principalOf(subjectAttributes({ OU, CN: "x", O: "o" })))
+  );
+  expect(one).toMatchObject({ subject: "CN=x,OU=ADMINS,OU=a,OU=b,O=o" });
+  expect(other).toEqual(one);
+});
+
 test("principalOf() escapes a subject so that two names never look alike", () => {
   const subject = { OU: "ADMINS", CN: ' #a,b+c"d\\e;f<g>h=i ', O: "#o" };
   expect(outcome(() => principalOf(subjectAttributes(subject)))).toEqual({

@@ -67,8 +67,10 @@ test("parseDn() reads UTF-8 that came as bytes of a header", () => {
 });
 
 test("parseDn() keeps a byte order mark, so that it hides nothing", () => {
-  expect(parseDn(asHeader("/OU=\ufeffADMINS")))
-    .toEqual([{ type: "OU", value: "\ufeffADMINS" }]);
+  const attributes = [{ type: "OU", value: "\ufeffADMINS" }];
+  expect(parseDn(asHeader("/OU=\ufeffADMINS"))).toEqual(attributes);
+  expect(parseDn("/OU=\\xEF\\xBB\\xBFADMINS")).toEqual(attributes);
+  expect(parseDn("OU=\\EF\\BB\\BFADMINS")).toEqual(attributes);
 });
 
 test("parseDn() takes a name at each limit and refuses one more", () => {
@@ -102,6 +104,7 @@ test("parseDn() refuses what is no distinguished name", () => {
     "CN=#0c0261",
     "CN=#040161",
     "CN=#zz",
+    `CN=#0c80${"61".repeat(0x80)}`,
     "/O=x\\xC3",
     "/O=x\\x00",
     "/CN=a\u0000",

@@ -25,8 +25,8 @@ const TUNNEL_LIMIT: Limit = ["tunnel", [TUNNEL, "f".repeat(32)], [
   "",
 ]];
 const HEARTBEAT_LIMITS: readonly Limit[] = [
-  ["heartbeat.interval_ms", [100, 600_000], [99, 600_001, 100.5, "100"]],
-  ["heartbeat.timeout_ms", [200, 1_800_000], [199, 1_800_001]],
+  ["heartbeat.interval_ms", [1_000, 600_000], [999, 600_001, 1_000.5, "1000"]],
+  ["heartbeat.timeout_ms", [3_000, 1_800_000], [2_999, 1_800_001]],
 ];
 const FAULT_LIMITS: readonly Limit[] = [
   ["code", ["internal", "peerGone"], ["Internal", "", "x".repeat(65)]],
@@ -86,7 +86,7 @@ check(parseFromGateway, {
 }, [
   ["version", [0, INT_MAX], [INT_MAX + 1, 2.5, "2"]],
   ["software", ["", "x".repeat(64)], ["x".repeat(65)]],
-  ["retry_cap_ms", [0, DAY_MS], [-1, DAY_MS + 1, 0.5]],
+  ["retry_cap_ms", [0, 600_000], [-1, 600_001, 0.5]],
   ["tunnels_max", [0, 65_536], [-1, 65_537]],
   ...HEARTBEAT_LIMITS,
 ]);

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   CertificateAuthority,
@@ -10,6 +9,7 @@ import {
 import { makeDevPki } from "../support/dev_pki.ts";
 import { openssl, opensslText, testOpenssl } from "../support/openssl.ts";
 import { rejection } from "../support/rejection.ts";
+import { makeTemporaryDir } from "../support/temporary_dir.ts";
 
 const NOW = new Date();
 const VALIDITY = validityOfDays(825, NOW);
@@ -204,7 +204,8 @@ testOpenssl(
     const serials = [one?.serial ?? "", two?.serial ?? ""];
     const crlPem = await authority.extendCrl(before, serials, NOW);
 
-    const dir = await mkdtemp(join(tmpdir(), "migasfree-crl-"));
+    await using temporary = await makeTemporaryDir();
+    const dir = temporary.path;
     await writeFile(join(dir, "ca.pem"), authority.certPem);
     await writeFile(join(dir, "crl.pem"), crlPem);
     const exitCodes: number[] = [];
@@ -215,7 +216,6 @@ testOpenssl(
       exitCodes.push(openssl(dir, "verify", ...check, ...file).exitCode);
     }
     const text = opensslText(dir, "crl", "-noout", "-text", "-in", "crl.pem");
-    await rm(dir, { recursive: true });
     expect(exitCodes).toEqual([2, 2, 0]);
     const listed = text.match(/(?<=Serial Number: )\w+/g) ?? [];
     expect(listed.map((serial) => serial.toLowerCase()).sort())
@@ -226,6 +226,23 @@ testOpenssl(
     expect(Date.parse(next) - Date.parse(last)).toBe(30 * 86_400_000);
   },
 );
+
+testOpenssl("CertificateAuthority numbers its CRLs by the clock", async () => {
+  await using dir = await makeTemporaryDir();
+  const authority = await CertificateAuthority.create("mf.test");
+  const numbers = [];
+  for (const year of ["1987", "2026", "2200"]) {
+    const now = new Date(`${year}-12-01T00:00:00Z`);
+    await writeFile(
+      join(dir.path, "x.pem"),
+      await authority.createCrl([], now),
+    );
+    const args = ["crl", "-noout", "-crlnumber", "-in", "x.pem"];
+    const [, hex = ""] = /=(.*)/.exec(opensslText(dir.path, ...args)) ?? [];
+    numbers.push(new Date(Number(hex)).getUTCFullYear());
+  }
+  expect(numbers).toEqual([1987, 2026, 2200]);
+});
 
 test("CertificateAuthority.extendCrl() refuses a CRL of another CA", async () => {
   const one = await CertificateAuthority.create("same.test");

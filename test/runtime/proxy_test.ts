@@ -56,7 +56,7 @@ test("proxyFor() reaches this computer directly, unless configured otherwise", (
 });
 
 test("proxyFor() honours NO_PROXY for both, in either case", () => {
-  const env = { HTTPS_PROXY: PROXY, no_proxy: "mf.example.org" };
+  const env = { HTTPS_PROXY: PROXY, "no_proxy": "mf.example.org" };
   expect(proxyFor("wss://mf.example.org", undefined, env)).toBeUndefined();
   expect(proxyFor("wss://mf.example.org", PROXY, env)).toBeUndefined();
   expect(proxyFor("wss://other", undefined, env)).toBe(PROXY);

@@ -1,5 +1,5 @@
 import { afterEach, expect, setSystemTime, test } from "bun:test";
-import { retryAfterMs } from "../../src/runtime/retry_after.ts";
+import { dateMs, retryAfterMs } from "../../src/runtime/retry_after.ts";
 
 afterEach(() => {
   setSystemTime();
@@ -19,4 +19,12 @@ test("retryAfterMs() reads a date, and takes one that is past for now", () => {
 test("retryAfterMs() ignores what it cannot read", () => {
   expect([null, "", "soon", "-1s", "1e9999"].map(retryAfterMs))
     .toEqual([undefined, undefined, undefined, undefined, undefined]);
+});
+
+test("dateMs() reads a date, and nothing else", () => {
+  const date = "Tue, 06 May 2031 07:08:09 GMT";
+  expect([date, "now", "", null, undefined].map(dateMs)).toEqual([
+    Date.UTC(2031, 4, 6, 7, 8, 9),
+    ...[undefined, undefined, undefined, undefined],
+  ]);
 });

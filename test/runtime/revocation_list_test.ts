@@ -2,8 +2,11 @@ import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CertificateAuthority } from "../../src/runtime/certificate_authority.ts";
+import { signCrl } from "../../src/runtime/crl_writer.ts";
 import { decodePem } from "../../src/runtime/pem.ts";
 import { loadRevocationList } from "../../src/runtime/revocation_list.ts";
+import { importSigningKey } from "../../src/runtime/signing_key.ts";
+import { loadX509Library } from "../../src/runtime/x509_library.ts";
 import { type DevCertificate, makeDevPki } from "../support/dev_pki.ts";
 import { rejection } from "../support/rejection.ts";
 
@@ -86,6 +89,19 @@ test("loadRevocationList() refuses a CRL that none of the CAs has signed", async
       `Cannot trust revocation list: one in ${pki.crlFile} is signed by none of the CAs`,
     hint: "Fetch the CRL again, or add its issuer to client_ca_file",
   });
+});
+
+test("loadRevocationList() refuses a CRL that a CA signed in another's name", async () => {
+  await using pki = await makeDevPki();
+  const { X509Certificate } = await loadX509Library();
+  const other = await CertificateAuthority.create("other.test");
+  const crl = await signCrl([], {
+    certificate: new X509Certificate(other.certPem),
+    key: await importSigningKey(pki.authority.keyPem),
+  }, new Date());
+  await writeFile(pki.crlFile, crl);
+  expect(await rejection(loadRevocationList([pki.crlFile], pki.caPem)))
+    .toMatchObject({ code: "configInvalid" });
 });
 
 test("loadRevocationList() refuses a CRL if a single byte of it was changed", async () => {

@@ -4,7 +4,10 @@
  * one, the events go to standard error.
  */
 import { stdioSocket } from "../../src/runtime/stdio_socket.ts";
-import { type ProgramName, PROGRAMS } from "../contract/byte_socket_programs.ts";
+import {
+  type ProgramName,
+  PROGRAMS,
+} from "../contract/byte_socket_programs.ts";
 
 const cue = Promise.withResolvers<void>();
 process.on("message", () => {
@@ -15,7 +18,7 @@ const name = process.argv[2] as ProgramName;
 const report = await PROGRAMS[name](stdioSocket(), cue.promise);
 if (process.send) {
   process.send({ report });
-  process.disconnect();
+  process.disconnect?.();
 } else {
   const ends = report.events.filter((event) => event !== "drain");
   process.stderr.write(`${ends.join(", ")}\n`);

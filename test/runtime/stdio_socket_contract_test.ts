@@ -10,7 +10,11 @@ const PROGRAM_PATH = new URL("./stdio_program.ts", import.meta.url).pathname;
 
 type PipedProcess = Subprocess<"pipe", "pipe", "inherit">;
 
-testByteSocketContract("Standard input and output", openBench);
+testByteSocketContract({
+  name: "Standard input and output",
+  open: openBench,
+  knowsReset: false,
+});
 
 function openBench(program: ProgramName): Promise<Bench> {
   const report = Promise.withResolvers<Report>();
@@ -76,7 +80,9 @@ function pipedFarEnd(child: PipedProcess): FarEnd {
         chunks.push(new Uint8Array(value));
       }
     },
-    reset: undefined,
+    reset: () => {
+      throw new Error("Expected no reset of a pipe");
+    },
   };
 }
 

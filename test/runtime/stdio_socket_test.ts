@@ -42,8 +42,8 @@ async function shell(script: string, big: string) {
     stderr: "pipe",
   });
   const [stdout, stderr, exitCode] = await Promise.all([
-    child.stdout.text(),
-    child.stderr.text(),
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
     child.exited,
   ]);
   return { stdout, stderr, exitCode };
@@ -135,9 +135,11 @@ test.if(process.platform === "linux")(
     const rssBytes = rssOf(child.pid);
     sum.stdin.write("go\n");
     sum.stdin.end();
-    expect(await child.stderr.text()).toBe("end, closed cleanly\n");
+    expect(await new Response(child.stderr).text()).toBe(
+      "end, closed cleanly\n",
+    );
     closeSync(pipeFd);
-    expect(await sum.stdout.text()).toBe(big.sumLine);
+    expect(await new Response(sum.stdout).text()).toBe(big.sumLine);
     expect(rssBytes).toBeGreaterThan(ECHO_RSS_MIN_BYTES);
     expect(rssBytes).toBeLessThan(ECHO_RSS_MAX_BYTES);
   },

@@ -6,21 +6,37 @@ import {
   type Bench,
   testByteSocketContract,
 } from "../contract/byte_socket_contract.ts";
-import { type ProgramName, PROGRAMS } from "../contract/byte_socket_programs.ts";
+import {
+  type ProgramName,
+  PROGRAMS,
+} from "../contract/byte_socket_programs.ts";
 import { rawFarEnd } from "./raw_far_end.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 
-testByteSocketContract("An accepted TCP socket", async (program) => {
+testByteSocketContract({
+  name: "An accepted TCP socket",
+  open: openAccepted,
+  knowsReset: true,
+});
+
+testByteSocketContract({
+  name: "A dialed TCP socket",
+  open: openDialed,
+  knowsReset: true,
+});
+
+async function openAccepted(program: ProgramName): Promise<Bench> {
   const accepted = Promise.withResolvers<ByteSocket>();
   const listener = await listenTcp(LOOPBACK, accepted.resolve);
-  const raw = connect({ ...addressOf(listener), allowHalfOpen: true });
+  const { host, port } = listener;
+  const raw = connect({ host, port, allowHalfOpen: true });
   const bench = run(program, await accepted.promise, raw);
   await listener[Symbol.asyncDispose]();
   return bench;
-});
+}
 
-testByteSocketContract("A dialed TCP socket", async (program) => {
+async function openDialed(program: ProgramName): Promise<Bench> {
   const accepted = Promise.withResolvers<Socket>();
   const server = createServer({ allowHalfOpen: true }, accepted.resolve);
   await new Promise<void>((resolve) => server.listen(LOOPBACK, resolve));
@@ -30,10 +46,6 @@ testByteSocketContract("A dialed TCP socket", async (program) => {
   const bench = run(program, socket, await accepted.promise);
   server.close();
   return bench;
-});
-
-function addressOf({ host, port }: { host: string; port: number }) {
-  return { host, port };
 }
 
 function run(program: ProgramName, socket: ByteSocket, raw: Socket): Bench {

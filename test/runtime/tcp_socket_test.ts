@@ -1,5 +1,6 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { expect, test } from "bun:test";
+import { readdirSync, readlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { Fault } from "../../src/protocol/fault.ts";
 import { dialTcp, listenTcp } from "../../src/runtime/tcp_socket.ts";
@@ -28,7 +29,8 @@ test("dialTcp() says that nothing listens, and where", async () => {
   const error = await rejection(dialTcp(address, DIAL_TIMEOUT_MS, NEVER));
   expect(said(error)).toEqual({
     code: "serviceRefused",
-    message: `Cannot reach 127.0.0.1:${address.port}: the connection was refused`,
+    message:
+      `Cannot reach 127.0.0.1:${address.port}: the connection was refused`,
     hinted: true,
   });
 });
@@ -36,7 +38,9 @@ test("dialTcp() says that nothing listens, and where", async () => {
 test("dialTcp() puts an IPv6 address in brackets", async () => {
   const address = { host: "::1", port: await closedPort() };
   const error = await rejection(dialTcp(address, DIAL_TIMEOUT_MS, NEVER));
-  expect(String(error)).toStartWith(`Fault: Cannot reach [::1]:${address.port}:`);
+  expect(String(error)).toStartWith(
+    `Fault: Cannot reach [::1]:${address.port}:`,
+  );
 });
 
 test("dialTcp() says that a name is not found", async () => {
@@ -85,12 +89,29 @@ test.if(process.platform === "linux")(
     using full = fullBacklog();
     const stop = new AbortController();
     const dialing = dialTcp(full.address, DIAL_TIMEOUT_MS, stop.signal);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await turnsUntil(() => full.fillersPending() === 1);
     const reason = new Error("Told to");
     const startMs = performance.now();
     stop.abort(reason);
     expect(await rejection(dialing)).toBe(reason);
     expect(performance.now() - startMs).toBeLessThan(50);
+  },
+);
+
+test.if(process.platform === "linux")(
+  "dialTcp() leaves nothing open when it fails",
+  async () => {
+    using full = fullBacklog();
+    await turnsUntil(() => full.fillersPending() === 1);
+    const before = socketCount();
+    await rejection(dialTcp(full.address, 10, NEVER));
+    const stop = new AbortController();
+    const dialing = dialTcp(full.address, DIAL_TIMEOUT_MS, stop.signal);
+    await turnsUntil(() => socketCount() > before);
+    stop.abort();
+    await rejection(dialing);
+    await turnsUntil(() => socketCount() === before);
+    expect(socketCount()).toBe(before);
   },
 );
 
@@ -111,7 +132,8 @@ test("listenTcp() says that the port is taken", async () => {
   const error = await rejection(listenTcp({ host, port }, () => {}));
   expect(said(error)).toEqual({
     code: "configInvalid",
-    message: `Cannot listen on 127.0.0.1:${port}: another program listens there`,
+    message:
+      `Cannot listen on 127.0.0.1:${port}: another program listens there`,
     hinted: true,
   });
 });
@@ -167,6 +189,23 @@ test("A TCP socket refuses a second owner, and bytes after its end", async () =>
   socket.reset();
 });
 
+/** Lets the loop turn until `check` holds, but not for ever. */
+async function turnsUntil(check: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 1_000 && !check(); turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function socketCount(): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith("socket:");
+    } catch {
+      return false; // The descriptor of this very listing has gone.
+    }
+  }).length;
+}
+
 /** A listener of the kernel's whose queue is full: a connect gets no answer. */
 function fullBacklog() {
   const { symbols: libc, close: unload } = dlopen("libc.so.6", {
@@ -190,6 +229,7 @@ function fullBacklog() {
   for (const filler of fillers) filler.on("error", () => filler.destroy());
   return {
     address: { host: "127.0.0.1", port },
+    fillersPending: () => fillers.filter((filler) => filler.connecting).length,
     [Symbol.dispose]: () => {
       for (const filler of fillers) filler.destroy();
       libc.close(fd);

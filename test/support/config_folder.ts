@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { z } from "zod";
 import {
@@ -8,19 +7,26 @@ import {
 } from "../../src/runtime/config_file.ts";
 import { Fault } from "../../src/protocol/fault.ts";
 import { rejection } from "./rejection.ts";
+import { makeTemporaryDir } from "./temporary_dir.ts";
 
 /** A folder with one configuration file, for as long as a test needs it. */
 export class ConfigFolder implements AsyncDisposable {
-  readonly dir: string;
-  readonly file: string;
+  readonly #folder: AsyncDisposable & { readonly path: string };
 
-  private constructor(dir: string) {
-    this.dir = dir;
-    this.file = join(dir, "test.toml");
+  private constructor(folder: AsyncDisposable & { readonly path: string }) {
+    this.#folder = folder;
   }
 
   static async make(): Promise<ConfigFolder> {
-    return new ConfigFolder(await mkdtemp(join(tmpdir(), "config-")));
+    return new ConfigFolder(await makeTemporaryDir("config"));
+  }
+
+  get dir(): string {
+    return this.#folder.path;
+  }
+
+  get file(): string {
+    return join(this.dir, "test.toml");
   }
 
   /** Writes `toml` and reads it as a configuration called "test settings". */
@@ -54,6 +60,6 @@ export class ConfigFolder implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.dir, { recursive: true, force: true });
+    await this.#folder[Symbol.asyncDispose]();
   }
 }

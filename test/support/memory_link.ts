@@ -178,9 +178,10 @@ export class MemoryLink implements Link {
     if (this.#state === "closed") return;
     this.#clear();
     this.#peer.#inbox.push({ tag: "gone" });
-    this.#inbox = [{ tag: "gone" }];
-    this.#paused = false;
+    this.#inbox = [];
     this.#wire.wake();
+    // Needs nothing from the wire: not even a hole keeps it from happening.
+    queueMicrotask(() => this.#finish(ABNORMAL));
   }
 
   /** Nothing leaves this end: what is sent waits in its buffer. */

@@ -83,11 +83,17 @@ export class Site implements AsyncDisposable {
    * @param extra TOML lines put before, and tables put after, our own.
    */
   async gateway(
-    { port = 0, name = "gateway", top = "", tables = "" } = {},
+    {
+      port = 0,
+      name = "gateway",
+      address = "127.0.0.1",
+      top = "",
+      tables = "",
+    } = {},
   ): Promise<{ child: Child; port: number; url: string; config: string }> {
     const config = await this.write(
       `${name}.toml`,
-      `listen = "127.0.0.1:${port}"
+      `listen = "${address}:${port}"
 public_url = "wss://localhost/tunnel"
 state_dir = "${join(this.dir, name)}"
 metrics_listen = "127.0.0.1:0"

@@ -21,5 +21,5 @@ export function missingProgram(
   const missing = programs.filter((program) => !Bun.which(program));
   return missing.length === 0
     ? undefined
-    : `${missing.join(", ")} not installed; scripts/test_packages installs it`;
+    : `${missing.join(", ")} not installed: see scripts/test_packages`;
 }

@@ -1,0 +1,29 @@
+import { parseArgs, type ParseArgsConfig } from "node:util";
+
+/** sysexits.h, EX_USAGE. */
+export const EXIT_USAGE = 64;
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** What the command line says, as `parseArgs()` of node:util returns it. */
+type Flags<T extends Options> = ReturnType<
+  typeof parseArgs<{ options: T; allowPositionals: true }>
+>;
+
+/**
+ * Parses a script's command line. Returns undefined, having said why and shown
+ * `help`, if it is wrong: the caller ends with {@linkcode EXIT_USAGE}.
+ */
+export function parseFlags<T extends Options>(
+  args: readonly string[],
+  options: T,
+  help: string,
+): Flags<T> | undefined {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    process.stderr.write(`${error.message}\n\n${help}`);
+    return undefined;
+  }
+}

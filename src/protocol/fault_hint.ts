@@ -1,0 +1,45 @@
+import type { FaultCode } from "./fault.ts";
+
+/**
+ * What a person can do about a fault that a peer told us by its code: a close
+ * reason has no room for a hint (RFC 6455 §5.5).
+ */
+export const FAULT_HINTS: Readonly<Record<FaultCode, string>> = {
+  agentStopping: "Try again: the agent of that computer is restarting",
+  linkReplaced: "Check that no other computer has a copy of this identity",
+  gatewayDraining: "Try again: the gateway is restarting",
+  peerGone: "Try again: the other side's network broke off",
+  tunnelCancelled: "Try again",
+  identityChanged: "Try again: that side is renewing its certificate",
+  messageInvalid: "Check that both sides run versions that fit",
+  messageTooLarge: "Check that both sides run versions that fit",
+  messageUnexpected: "Check that both sides run versions that fit",
+  creditExceeded: "Check that both sides run versions that fit",
+  versionUnsupported: "Upgrade the older side",
+  certificateMissing: "Give a certificate with --cert and --key",
+  certificateUntrusted: "Use a certificate that the gateway's CA signed",
+  certificateExpired: "Renew the certificate",
+  certificateRevoked: "Ask the site's administrator for a new certificate",
+  roleRefused: "Operators need OU=ADMINS, computers OU=COMPUTERS",
+  deviceBound: "Run `migasfree-agent gateway release DEVICE` at the gateway",
+  identityForged: "Connect through the site's TLS proxy",
+  ticketInvalid: "Try again: a ticket works once, for a few seconds",
+  deviceOffline: "Check that the computer is on and its agent runs",
+  deviceUnknown: "Run `migasfree-agent devices` to see which there are",
+  serviceUnknown: "Add the service to [services] of its agent.toml",
+  serviceRefused: "Check that the service runs on that computer",
+  serviceReset: "Look at the log of the service on that computer",
+  openTimedOut: "Try again; if it stays so, look at the agent's log",
+  quotaExceeded: "Close some tunnels, or raise the limit at the gateway",
+  linkSilent: "Check the network between here and the gateway",
+  linkLost: "Check the network between here and the gateway",
+  gatewayUnreachable: "Check the network, the firewall and the proxy",
+  gatewayUnresolved: "Check the gateway's name, and this computer's DNS",
+  gatewayUntrusted: "Check --ca, and that the gateway's name is right",
+  gatewayRefused: "Check that the address is a gateway's",
+  proxyRefused: "Check the proxy's address, user and password",
+  usageInvalid: "See `migasfree-agent --help`",
+  configInvalid: "Correct the configuration",
+  programMissing: "Install the program that is named",
+  internal: "Look at the log of the side that failed",
+};

@@ -1,0 +1,121 @@
+import { expect, test } from "bun:test";
+import { GatewayMetrics } from "../../src/gateway/metrics.ts";
+import { FAULTS } from "../../src/protocol/fault.ts";
+
+const BUILD = { version: "2.0.0", commit: "0123456789ab" };
+const READINGS = { agentsConnected: 3, residentBytes: 48_000_000 };
+
+/** What Prometheus takes as a line (exposition format 0.0.4). */
+const LINE_REGEXP =
+  /^(?:# (?:HELP|TYPE) [a-z_]+ .+|[a-z_]+(?:\{(?:[a-z]+="[^"\\]*",?)+\})? [0-9.e+]+)$/;
+
+function busyMetrics(): GatewayMetrics {
+  const metrics = new GatewayMetrics(BUILD);
+  metrics.tunnelOpened("ssh", 30);
+  metrics.tunnelOpened("ssh", 700);
+  metrics.tunnelOpened("gopher", 12_000);
+  metrics.tunnelRefused("deviceOffline");
+  metrics.tunnelsOpen(1);
+  metrics.tunnelsOpen(1);
+  metrics.tunnelsOpen(-1);
+  metrics.streamBytes("up", 1_000);
+  metrics.streamBytes("down", 2 ** 40);
+  metrics.linkRefused("roleRefused");
+  metrics.linkClosed("control", "linkSilent");
+  metrics.linkClosed("stream", "ok");
+  metrics.auditFailed();
+  return metrics;
+}
+
+/** The page without the fault codes that have not happened. */
+function happenings(page: string): string {
+  return page.split("\n")
+    .filter((line) => !/code="[^"]+"\} 0$/.test(line))
+    .join("\n");
+}
+
+test("page() is what Prometheus reads, each metric with its help", () => {
+  expect(happenings(busyMetrics().page(READINGS))).toBe(
+    `# HELP migasfree_gateway_agents_connected Agents that are online
+# TYPE migasfree_gateway_agents_connected gauge
+migasfree_gateway_agents_connected 3
+# HELP migasfree_gateway_tunnels_open Tunnels that are open
+# TYPE migasfree_gateway_tunnels_open gauge
+migasfree_gateway_tunnels_open 1
+# HELP migasfree_gateway_tunnels_opened_total Tunnels whose service has answered, by service
+# TYPE migasfree_gateway_tunnels_opened_total counter
+migasfree_gateway_tunnels_opened_total{service="ssh"} 2
+migasfree_gateway_tunnels_opened_total{service="vnc"} 0
+migasfree_gateway_tunnels_opened_total{service="rdp"} 0
+migasfree_gateway_tunnels_opened_total{service="exec"} 0
+migasfree_gateway_tunnels_opened_total{service="other"} 1
+# HELP migasfree_gateway_tunnels_refused_total Tunnels that an operator asked for and did not get, by fault
+# TYPE migasfree_gateway_tunnels_refused_total counter
+migasfree_gateway_tunnels_refused_total{code="deviceOffline"} 1
+# HELP migasfree_gateway_links_refused_total Links and requests that were not let in, by fault
+# TYPE migasfree_gateway_links_refused_total counter
+migasfree_gateway_links_refused_total{code="roleRefused"} 1
+# HELP migasfree_gateway_links_closed_total Links that ended, by kind and by fault; ok: cleanly
+# TYPE migasfree_gateway_links_closed_total counter
+migasfree_gateway_links_closed_total{kind="control",code="linkSilent"} 1
+migasfree_gateway_links_closed_total{kind="stream",code="ok"} 1
+# HELP migasfree_gateway_stream_bytes_total Bytes of tunnels that ended; up is to the device
+# TYPE migasfree_gateway_stream_bytes_total counter
+migasfree_gateway_stream_bytes_total{direction="up"} 1000
+migasfree_gateway_stream_bytes_total{direction="down"} 1099511627776
+# HELP migasfree_gateway_open_seconds From an operator's request to the answer of the device's service
+# TYPE migasfree_gateway_open_seconds histogram
+migasfree_gateway_open_seconds_bucket{le="0.005"} 0
+migasfree_gateway_open_seconds_bucket{le="0.01"} 0
+migasfree_gateway_open_seconds_bucket{le="0.025"} 0
+migasfree_gateway_open_seconds_bucket{le="0.05"} 1
+migasfree_gateway_open_seconds_bucket{le="0.1"} 1
+migasfree_gateway_open_seconds_bucket{le="0.25"} 1
+migasfree_gateway_open_seconds_bucket{le="0.5"} 1
+migasfree_gateway_open_seconds_bucket{le="1"} 2
+migasfree_gateway_open_seconds_bucket{le="2.5"} 2
+migasfree_gateway_open_seconds_bucket{le="5"} 2
+migasfree_gateway_open_seconds_bucket{le="10"} 2
+migasfree_gateway_open_seconds_bucket{le="+Inf"} 3
+migasfree_gateway_open_seconds_sum 12.73
+migasfree_gateway_open_seconds_count 3
+# HELP migasfree_gateway_audit_failures_total Audit records that could not be written
+# TYPE migasfree_gateway_audit_failures_total counter
+migasfree_gateway_audit_failures_total 1
+# HELP migasfree_gateway_resident_bytes Memory of the process that is in RAM
+# TYPE migasfree_gateway_resident_bytes gauge
+migasfree_gateway_resident_bytes 48000000
+# HELP migasfree_gateway_build_info Always 1; its labels say which program this is
+# TYPE migasfree_gateway_build_info gauge
+migasfree_gateway_build_info{version="2.0.0",commit="0123456789ab"} 1
+`,
+  );
+});
+
+test("page() has a counter at 0 for every fault code from the start", () => {
+  const page = new GatewayMetrics(BUILD).page(READINGS);
+  const lines = new Set(page.split("\n"));
+  const expected = Object.keys(FAULTS).flatMap((code) => [
+    `migasfree_gateway_tunnels_refused_total{code="${code}"} 0`,
+    `migasfree_gateway_links_refused_total{code="${code}"} 0`,
+    `migasfree_gateway_links_closed_total{kind="control",code="${code}"} 0`,
+    `migasfree_gateway_links_closed_total{kind="stream",code="${code}"} 0`,
+  ]);
+  expect(expected.filter((line) => !lines.has(line))).toEqual([]);
+});
+
+test("page() is of lines that the format allows, each metric said once", () => {
+  const page = busyMetrics().page(READINGS);
+  expect(page.endsWith("\n")).toBe(true);
+  const lines = page.trim().split("\n");
+  expect(lines.filter((line) => !LINE_REGEXP.test(line))).toEqual([]);
+  const series = lines.map((line) => line.replace(/ [^ ]+$/, ""));
+  expect(new Set(series).size).toBe(series.length);
+});
+
+test("page() grows with no name that an operator invents", () => {
+  const metrics = new GatewayMetrics(BUILD);
+  const before = metrics.page(READINGS).split("\n").length;
+  for (let at = 0; at < 1_000; at++) metrics.tunnelOpened(`s${at}`, 1);
+  expect(metrics.page(READINGS).split("\n").length).toBe(before);
+});
