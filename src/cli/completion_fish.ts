@@ -13,14 +13,15 @@ export function fishCompletion(
 ): string {
   const fn = `__${name.replace(/[^A-Za-z0-9]/g, "_")}`;
   return `# fish completion for ${name}
-${functions(fn, tree)}
+${whereFunctions(fn, tree)}
+${deviceFunction(fn, gatewayFlags(tree))}
 
 complete -c ${name} -f
 ${tree.flatMap((node) => rules(name, fn, node)).join("\n")}`;
 }
 
-/** Where in the command line are we, and which devices are there. */
-function functions(fn: string, tree: readonly CompletionNode[]): string {
+/** Finds out where in the command line we are. */
+function whereFunctions(fn: string, tree: readonly CompletionNode[]): string {
   const paths = tree.map(({ path }) => path).filter((path) => path !== "");
   const valued = tree.flatMap(({ path, options }) =>
     options.flatMap(({ flags, value }) =>
@@ -63,8 +64,12 @@ end
 function ${fn}_before
     set -l found (${fn}_where)
     test "$found[1]" = "$argv[1]"; and test $found[2] -lt $argv[2]
-end
+end`;
+}
 
+/** Asks the gateway that is named on the line. */
+function deviceFunction(fn: string, passed: readonly string[]): string {
+  return `
 function ${fn}_devices
     set -l typed (commandline -ct)
     set -l user (string match -r '^.*@' -- $typed)
@@ -75,7 +80,7 @@ function ${fn}_devices
         if test -n "$flag"
             set -a gateway $flag (string replace -r '^~/' "$HOME/" -- $word)
             set flag
-        else if contains -- $word ${list(gatewayFlags(tree))}
+        else if contains -- $word ${list(passed)}
             set flag $word
         end
     end

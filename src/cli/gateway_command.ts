@@ -62,7 +62,7 @@ export async function runGateway(
       signal,
     )
   );
-  await ownMetrics(scope, config, gateway, metrics, log);
+  ownMetrics(scope, config, gateway, metrics, log);
   log.info("gateway.listen", {
     version: VERSION,
     listen: printSocketAddress(server),
@@ -131,13 +131,13 @@ async function listen(
 }
 
 /** A default port that is taken is a pity; one that was asked for, an error. */
-async function ownMetrics(
+function ownMetrics(
   scope: Scope,
   config: GatewayConfig,
   gateway: Gateway,
   metrics: GatewayMetrics,
   log: Log,
-): Promise<void> {
+): void {
   const app = createMetricsApp({
     metrics: () =>
       metrics.page({

@@ -14,7 +14,7 @@ export interface ProgramCommand {
 
 /** Programs that would do, the best first, and where they come from. */
 export interface ProgramChoice {
-  /** As a person calls it: "VNC viewer". */
+  /** As a person calls it: "a VNC viewer". */
   readonly whatItIs: string;
   readonly commands: readonly ProgramCommand[];
   /** Where to get one, as one imperative sentence, if no row below fits. */
@@ -40,7 +40,7 @@ export function chooseProgram(
   const names = [...new Set(commands.map(({ program }) => program))];
   throw new Fault(
     "programMissing",
-    `Cannot find a ${whatItIs}: none of ${names.join(", ")} is installed`,
+    `Cannot find ${whatItIs}: no ${names.join(", ")} is installed`,
     { hint: install ? `Install one: ${install}` : choice.hint },
   );
 }

@@ -1,4 +1,5 @@
 import { Fault } from "../protocol/fault.ts";
+import type { ProgramChoice } from "./choose_program.ts";
 import { shellWords } from "./shell_words.ts";
 
 /** One ssh session that an operator asked for. */
@@ -50,6 +51,30 @@ export function sshCommand(session: SshSession): string[] {
   // Not behind `--`: ssh would take the user's options for a remote command.
   argv.push(user === undefined ? host : `${user}@${host}`, ...sshArgs);
   return argv;
+}
+
+/**
+ * Returns {@linkcode sshCommand} as a choice of one, which knows what to
+ * install where there is no ssh.
+ *
+ * @throws {Fault} As {@linkcode sshCommand}.
+ */
+export function sshChoice(session: SshSession): ProgramChoice {
+  const [program = "ssh", ...args] = sshCommand(session);
+  return {
+    whatItIs: "the OpenSSH client",
+    commands: [{ program, args }],
+    hint: session.platform === "win32"
+      ? "Add the optional feature OpenSSH Client in the settings of Windows"
+      : "Install the OpenSSH client",
+    installs: {
+      "apt-get": "sudo apt install openssh-client",
+      dnf: "sudo dnf install openssh-clients",
+      zypper: "sudo zypper install openssh-clients",
+      pacman: "sudo pacman -S openssh",
+      apk: "sudo apk add openssh-client",
+    },
+  };
 }
 
 function ourOptions(session: SshSession, host: string): [string, string][] {

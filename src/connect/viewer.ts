@@ -54,7 +54,7 @@ export function vncCommands(
   const url = `vnc://${printSocketAddress(address)}`;
   // One colon means a display, two a port, to every descendant of RealVNC.
   const hostPort = printSocketAddress(address).replace(/:(\d+)$/, "::$1");
-  const whatItIs = "VNC viewer";
+  const whatItIs = "a VNC viewer";
   if (platform === "win32") {
     return {
       whatItIs,
@@ -110,7 +110,7 @@ export function rdpCommands(
   target: RdpTarget,
 ): ProgramChoice {
   const hostPort = printSocketAddress(address);
-  const whatItIs = "RDP viewer";
+  const whatItIs = "an RDP viewer";
   const freeRdp = FREERDP_PROGRAMS.map((program) =>
     command(program, ...freeRdpFlags(hostPort, target))
   );

@@ -27,7 +27,7 @@ const STATUSES = {
   deviceUnknown: 404,
   serviceUnknown: 404,
   serviceRefused: 502,
-  serviceReset: 502,
+  streamReset: 502,
   openTimedOut: 504,
   quotaExceeded: 429,
   linkSilent: 502,

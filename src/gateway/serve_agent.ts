@@ -27,7 +27,7 @@ export async function serveAgent(
   ports: ServeAgentPorts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, heartbeats, heartbeat, log, registry, store } = ports;
+  const { clock, heartbeats, heartbeat, log, registry } = ports;
   const session = await AgentSession.welcome(link, agent.principal.subject, {
     clock,
     heartbeats,

@@ -47,7 +47,7 @@ export const FAULTS = {
   deviceUnknown: { closeCode: 4414, retry: "none", exitCode: 69 },
   serviceUnknown: { closeCode: 4415, retry: "none", exitCode: 69 },
   serviceRefused: { closeCode: 4416, retry: "backoff", exitCode: 69 },
-  serviceReset: { closeCode: 4417, retry: "none", exitCode: 69 },
+  streamReset: { closeCode: 4417, retry: "none", exitCode: 69 },
   openTimedOut: { closeCode: 4418, retry: "backoff", exitCode: 69 },
   quotaExceeded: { closeCode: 4429, retry: "backoff", exitCode: 69 },
   // The path between us.

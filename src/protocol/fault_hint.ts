@@ -28,7 +28,7 @@ export const FAULT_HINTS: Readonly<Record<FaultCode, string>> = {
   deviceUnknown: "Run `migasfree-agent devices` to see which there are",
   serviceUnknown: "Add the service to [services] of its agent.toml",
   serviceRefused: "Check that the service runs on that computer",
-  serviceReset: "Look at the log of the service on that computer",
+  streamReset: "Look at the log of the program that broke off",
   openTimedOut: "Try again; if it stays so, look at the agent's log",
   quotaExceeded: "Close some tunnels, or raise the limit at the gateway",
   linkSilent: "Check the network between here and the gateway",

@@ -83,7 +83,7 @@ class StdioSocket implements ByteSocket {
   reset(): void {
     if (this.#ending.tag === "closed") return;
     this.#close(
-      new Fault("serviceReset", "Broke off standard input and output"),
+      new Fault("streamReset", "Broke off standard input and output"),
     );
   }
 
@@ -175,7 +175,7 @@ class StdioSocket implements ByteSocket {
       ? "the other program has gone"
       : String(code ?? error);
     this.#close(
-      new Fault("serviceReset", `${action}: ${why}`, { cause: error }),
+      new Fault("streamReset", `${action}: ${why}`, { cause: error }),
     );
   }
 

@@ -159,7 +159,7 @@ class TcpSocket implements ByteSocket {
 
   #break(message: string, cause: unknown): void {
     if (this.#ending.tag !== "none") return;
-    const fault = new Fault("serviceReset", message, { cause });
+    const fault = new Fault("streamReset", message, { cause });
     this.#ending = { tag: "broken", fault };
   }
 

@@ -21,7 +21,7 @@ test("completionTree() lists every command that is not hidden, by each name", ()
 });
 
 test("completionTree() tells what a command's flags and operands take", () => {
-  const anything = { kind: "anything", choices: [] };
+  const anything = { kind: "anything" as const, choices: [] };
   expect(TREE.find(({ path }) => path === "/ssh")).toEqual({
     path: "/ssh",
     commands: [],

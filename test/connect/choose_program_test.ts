@@ -3,6 +3,7 @@ import {
   chooseProgram,
   type ProgramChoice,
 } from "../../src/connect/choose_program.ts";
+import { sshChoice } from "../../src/connect/ssh_command.ts";
 import { rdpCommands, vncCommands } from "../../src/connect/viewer.ts";
 import { Fault } from "../../src/protocol/fault.ts";
 
@@ -29,7 +30,7 @@ test("chooseProgram() takes the first that is installed", () => {
 test("chooseProgram() says what it looked for when nothing is installed", () => {
   expect(faultOf(vncCommands("linux", ADDRESS), [])).toMatchObject({
     code: "programMissing",
-    message: "Cannot find a VNC viewer: none of xtigervncviewer, vncviewer, " +
+    message: "Cannot find a VNC viewer: no xtigervncviewer, vncviewer, " +
       "remmina, krdc, gvncviewer is installed",
     hint: "Install TigerVNC, or name your viewer by --viewer",
   });
@@ -66,4 +67,30 @@ test.each([
 ) => {
   const fault = faultOf(rdpCommands(platform, ADDRESS, TARGET), [manager]);
   expect(fault.hint).toBe(`Install one: ${command}`);
+});
+
+test.each([
+  ["linux", "apt-get", "Install one: sudo apt install openssh-client"],
+  ["darwin", "brew", "Install the OpenSSH client"],
+  [
+    "win32",
+    "winget",
+    "Add the optional feature OpenSSH Client in the settings of Windows",
+  ],
+])("chooseProgram() says how to get ssh on %s", (platform, manager, hint) => {
+  const choice = sshChoice({
+    deviceId: 7,
+    selfCommand: ["/usr/bin/migasfree-agent"],
+    gatewayArgs: [],
+    knownHostsFile: "/tmp/known_hosts",
+    sshArgs: [],
+    platform,
+  });
+  expect(faultOf(choice, [manager])).toMatchObject({
+    code: "programMissing",
+    message: "Cannot find the OpenSSH client: no ssh is installed",
+    hint,
+  });
+  const isSsh = (program: string) => program === "ssh";
+  expect(chooseProgram(choice, isSsh).args.at(-1)).toBe("CID-7.mf");
 });

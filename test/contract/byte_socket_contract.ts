@@ -152,15 +152,19 @@ function testEnds({ name, open }: Candidate): void {
 }
 
 function testPauses({ name, open }: Candidate): void {
-  test(`${name} reads nothing while paused, and loses nothing`, async () => {
-    await using bench = await open("pauseAtFirst");
-    await expectBackpressure(bench);
-    expect((await bench.report).pausedBytes).toBe(0);
-  });
+  for (const program of ["pauseAtOnce", "pauseWhileIdle"] as const) {
+    test(`${name} reads nothing while paused, and loses nothing (${program})`, async () => {
+      await using bench = await open(program);
+      await bench.far.write(pattern(1));
+      await bench.far.read(1);
+      await expectBackpressure(bench, 1);
+      expect((await bench.report).pausedBytes).toBe(0);
+    });
+  }
 
   test(`${name} reads nothing before handle()`, async () => {
     await using bench = await open("handleLate");
-    await expectBackpressure(bench);
+    await expectBackpressure(bench, 0);
   });
 
   test(`${name} says to wait while the far end reads nothing`, async () => {
@@ -179,7 +183,10 @@ function testPauses({ name, open }: Candidate): void {
 }
 
 /** Offers more than any buffer holds before the cue, the rest after it. */
-async function expectBackpressure(bench: Bench): Promise<void> {
+async function expectBackpressure(
+  bench: Bench,
+  alreadyBytes: number,
+): Promise<void> {
   const { far } = bench;
   const chunk = pattern(64 * 1024);
   const chunkCount = FLOOD_BYTES / chunk.byteLength;
@@ -197,7 +204,7 @@ async function expectBackpressure(bench: Bench): Promise<void> {
   far.end();
   const report = await bench.report;
   expect([report.receivedBytes, report.events])
-    .toEqual([FLOOD_BYTES, ["end", "closed cleanly"]]);
+    .toEqual([alreadyBytes + FLOOD_BYTES, ["end", "closed cleanly"]]);
 }
 
 /** Resolves once `read` has said the same for 100 turns of the loop in a row. */
@@ -217,7 +224,7 @@ function testOwnReset({ name, open, knowsReset }: Candidate): void {
     await using bench = await open("resetAtFirst");
     await bench.far.write(pattern(10));
     const report = await bench.report;
-    expect(report.events).toEqual(["closed serviceReset"]);
+    expect(report.events).toEqual(["closed streamReset"]);
     expect(report.receivedBytes).toBe(10);
     expect((await bench.far.readAll()).ending).toBe(farEnding);
   });
@@ -226,19 +233,19 @@ function testOwnReset({ name, open, knowsReset }: Candidate): void {
     await using bench = await open("resetBeforeHandle");
     expect((await bench.far.readAll()).ending).toBe(farEnding);
     await bench.cue();
-    expect((await bench.report).events).toEqual(["closed serviceReset"]);
+    expect((await bench.report).events).toEqual(["closed streamReset"]);
   });
 }
 
 function testFarReset({ name, open }: Candidate): void {
-  for (const program of ["echo", "pauseAtFirst", "handleLate"] as const) {
+  for (const program of ["echo", "pauseAtOnce", "handleLate"] as const) {
     test(`${name} tells a reset of the far end from an end (${program})`, async () => {
       await using bench = await open(program);
       await bench.far.write(pattern(1));
-      if (program === "echo") await bench.far.read(1);
+      if (program !== "handleLate") await bench.far.read(1);
       bench.far.reset();
       await bench.cue();
-      expect((await bench.report).events).toEqual(["closed serviceReset"]);
+      expect((await bench.report).events).toEqual(["closed streamReset"]);
     });
   }
 
@@ -247,7 +254,7 @@ function testFarReset({ name, open }: Candidate): void {
     await bench.cue();
     await bench.far.readAll();
     bench.far.reset();
-    expect((await bench.report).events).toEqual(["closed serviceReset"]);
+    expect((await bench.report).events).toEqual(["closed streamReset"]);
   });
 
   test(`${name} sees a reset after the far end's end`, async () => {
@@ -256,6 +263,6 @@ function testFarReset({ name, open }: Candidate): void {
     await bench.far.read(1);
     bench.far.reset();
     const { events } = await bench.report;
-    expect([events[0], events.at(-1)]).toEqual(["end", "closed serviceReset"]);
+    expect([events[0], events.at(-1)]).toEqual(["end", "closed streamReset"]);
   });
 }

@@ -129,6 +129,32 @@ class Answer {
   }
 }
 
+/** Says with one byte that it has paused; goes on at the cue. */
+function pauseAtFirst(
+  socket: ByteSocket,
+  cue: Promise<void>,
+  when: (pause: () => void) => void,
+): Promise<Report> {
+  const recorder = new Recorder();
+  let firstBytes: number | undefined;
+  recorder.listen(socket, {
+    data: (chunk) => {
+      if (firstBytes !== undefined) return;
+      firstBytes = chunk.byteLength;
+      when(() => {
+        socket.pause();
+        socket.write(Uint8Array.of(0));
+      });
+    },
+    end: () => socket.end(),
+  });
+  void cue.then(() => {
+    recorder.pausedBytes = recorder.receivedBytes - (firstBytes ?? 0);
+    socket.resume();
+  });
+  return recorder.report();
+}
+
 export const PROGRAMS = {
   /** Sends back what it gets, and ends when the far end has. */
   echo: (socket) => {
@@ -192,6 +218,7 @@ export const PROGRAMS = {
     const recorder = new Recorder();
     socket.write(new TextEncoder().encode("bye"));
     socket.end();
+    socket.pause(); // Must not stop what comes after handle().
     await cue;
     recorder.listen(socket, {});
     return recorder.report();
@@ -200,32 +227,19 @@ export const PROGRAMS = {
   /** Listens only when told to, and ends after the far end has. */
   handleLate: async (socket, cue) => {
     const recorder = new Recorder();
-    // Neither loses what comes now, nor stops what comes later.
-    socket.resume();
     socket.pause();
+    socket.resume(); // Must not lose what comes now.
     await cue;
     recorder.listen(socket, { end: () => socket.end() });
     return recorder.report();
   },
 
-  /** Pauses at the first byte until told to go on. */
-  pauseAtFirst: (socket, cue) => {
-    const recorder = new Recorder();
-    let firstBytes: number | undefined;
-    recorder.listen(socket, {
-      data: (chunk) => {
-        if (firstBytes !== undefined) return;
-        firstBytes = chunk.byteLength;
-        socket.pause();
-      },
-      end: () => socket.end(),
-    });
-    void cue.then(() => {
-      recorder.pausedBytes = recorder.receivedBytes - (firstBytes ?? 0);
-      socket.resume();
-    });
-    return recorder.report();
-  },
+  /** Pauses in the call that brings the first byte, until told to go on. */
+  pauseAtOnce: (socket, cue) => pauseAtFirst(socket, cue, (pause) => pause()),
+
+  /** Pauses when the first byte has come and nothing else is under way. */
+  pauseWhileIdle: (socket, cue) =>
+    pauseAtFirst(socket, cue, (pause) => void setImmediate(pause)),
 
   /** Writes byte by byte, all in one turn, then waits for the far end. */
   letters: (socket) => {

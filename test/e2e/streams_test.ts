@@ -113,7 +113,7 @@ test(
     client.socket.write("hello");
     expect(await rejection(client.ended)).toMatchObject({ code: "ECONNRESET" });
     expect(await child.line(/^migasfree-agent: /)).toMatch(/broke off/);
-    await agent.line(/tunnel\.close .*code=serviceReset/);
+    await agent.line(/tunnel\.close .*code=streamReset/);
   },
   30_000,
 );

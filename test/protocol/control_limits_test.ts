@@ -32,7 +32,7 @@ const FAULT_LIMITS: readonly Limit[] = [
   ["code", ["internal", "peerGone"], ["Internal", "", "x".repeat(65)]],
   ["message", ["", "x".repeat(512)], ["x".repeat(513)]],
 ];
-const HEARTBEAT = { interval_ms: 20_000, timeout_ms: 45_000 };
+const HEARTBEAT = { "interval_ms": 20_000, "timeout_ms": 45_000 };
 
 check(parseFromAgent, {
   type: "hello",
@@ -118,7 +118,7 @@ check(parseStreamMessage, {
   heartbeat: HEARTBEAT,
 }, [TUNNEL_LIMIT, ...HEARTBEAT_LIMITS]);
 
-check(parseStreamMessage, { type: "ack", offset: 0, window_bytes: 0 }, [
+check(parseStreamMessage, { type: "ack", offset: 0, "window_bytes": 0 }, [
   ["offset", [0, INT_MAX], [-1, INT_MAX + 1, 0.5]],
   ["window_bytes", [0, 8 * 1024 * 1024], [-1, 8 * 1024 * 1024 + 1, 0.5]],
 ]);

@@ -90,6 +90,8 @@ test("portStates() does not guess about other computers", async () => {
   ];
   const states = await portStates(hosts.map((host) => ({ host, port })));
   expect(states).toEqual(hosts.map(() => "unknown"));
+  const mixed = [{ host: "192.0.2.1", port }, { host: "127.0.0.1", port }];
+  expect(await portStates(mixed)).toEqual(["unknown", "open"]);
   expect(await portStates([])).toEqual([]);
 });
 

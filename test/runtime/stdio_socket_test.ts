@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  readlinkSync,
   rmSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -83,14 +84,42 @@ test("stdioSocket() says so when its reader has gone", async () => {
   using big = await bigFile();
   const script = `cat "$BIG" | ${ECHO} | head -c 10 > /dev/null`;
   const { stderr } = await shell(script, big.path);
-  expect(stderr).toBe("closed serviceReset\n");
+  expect(stderr).toBe("closed streamReset\n");
 });
 
 test("stdioSocket() says so when the disk is full", async () => {
   using big = await bigFile();
   const { stderr } = await shell(`${ECHO} < "$BIG" > /dev/full`, big.path);
-  expect(stderr).toBe("closed serviceReset\n");
+  expect(stderr).toBe("closed streamReset\n");
 });
+
+test("stdioSocket() lets the process end after a reset", async () => {
+  await using child = Bun.spawn({
+    cmd: [process.execPath, PROGRAM_PATH, "resetAtFirst"],
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  child.stdin.write("x"); // And stays open.
+  child.stdin.flush();
+  expect(await new Response(child.stderr).text())
+    .toBe("closed streamReset\n");
+  expect(await child.exited).toBe(0);
+});
+
+test.if(process.platform === "linux")(
+  "stdioSocket() leaves no hole where standard output was",
+  async () => {
+    await using child = Bun.spawn({
+      cmd: [process.execPath, PROGRAM_PATH, "endBeforeHandle"],
+      stdin: "pipe",
+      stdout: "pipe",
+      ipc: () => undefined, // It waits for a cue that does not come.
+    });
+    expect(await new Response(child.stdout).text()).toBe("bye");
+    expect(readlinkSync(`/proc/${child.pid}/fd/1`)).toBe("/dev/null");
+  },
+);
 
 test("stdioSocket() echoes a terminal, up to its end of file", async () => {
   const shown = Promise.withResolvers<void>();

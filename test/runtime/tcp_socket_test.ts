@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { Fault } from "../../src/protocol/fault.ts";
+import { bunClock } from "../../src/runtime/bun_clock.ts";
 import { dialTcp, listenTcp } from "../../src/runtime/tcp_socket.ts";
 import type { ByteSocket } from "../../src/transport/byte_socket.ts";
 import { rejection } from "../support/rejection.ts";
@@ -124,6 +125,37 @@ test("dialTcp() does not begin when it was told to stop before", async () => {
   const socket = await dialTcp(listener, DIAL_TIMEOUT_MS, NEVER);
   socket.reset();
   expect(count).toBeLessThan(2);
+});
+
+test("dialTcp() lets go of its deadline and signal once connected", async () => {
+  await using listener = await listenTcp(LOOPBACK, (socket) => {
+    socket.handle({
+      data: (chunk) => void socket.write(chunk),
+      end: () => socket.end(),
+      drain: () => undefined,
+      closed: () => undefined,
+    });
+  });
+  const stop = new AbortController();
+  const dialTimeoutMs = 50;
+  const socket = await dialTcp(listener, dialTimeoutMs, stop.signal);
+  stop.abort();
+  await bunClock.sleep(dialTimeoutMs + 10, NEVER);
+  const events: string[] = [];
+  const closed = Promise.withResolvers<void>();
+  socket.handle({
+    data: (chunk) => void events.push(new TextDecoder().decode(chunk)),
+    end: () => void events.push("end"),
+    drain: () => void events.push("drain"),
+    closed: (fault) => {
+      events.push(`closed ${fault?.code ?? "cleanly"}`);
+      closed.resolve();
+    },
+  });
+  socket.write(new TextEncoder().encode("still here"));
+  socket.end();
+  await closed.promise;
+  expect(events).toEqual(["still here", "end", "closed cleanly"]);
 });
 
 test("listenTcp() says that the port is taken", async () => {

@@ -4,7 +4,7 @@ import type { StreamEnd } from "../../src/stream/stream_end.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { ack, bytes, KIB, listedEnd, type ListSink } from "./list_sink.ts";
 
-const broken = new Fault("serviceReset", "It broke off");
+const broken = new Fault("streamReset", "It broke off");
 
 /** Nothing that comes after the last call makes anything happen. */
 function isOver(end: StreamEnd, sink: ListSink): void {
@@ -70,8 +70,8 @@ test("StreamEnd takes a reset for no end: the program is not told of one", () =>
   const { end, sink } = listedEnd();
   end.peerBytes(bytes(1), 0);
   sink.news();
-  end.peerMessage({ type: "reset", code: "serviceReset", message: "x" }, 0);
-  expect(sink.news()).toEqual(["finished serviceReset"]);
+  end.peerMessage({ type: "reset", code: "streamReset", message: "x" }, 0);
+  expect(sink.news()).toEqual(["finished streamReset"]);
   isOver(end, sink);
 });
 
@@ -88,11 +88,11 @@ test("StreamEnd makes what a reset says harmless", () => {
 test("StreamEnd tells the peer why its program failed, in a message that fits", () => {
   const { end, sink } = listedEnd();
   end.localBytes(bytes(1));
-  end.localFailed(new Fault("serviceReset", "x".repeat(600)));
+  end.localFailed(new Fault("streamReset", "x".repeat(600)));
   expect(sink.news()).toEqual([
     "send 1",
-    `reset serviceReset: ${"x".repeat(511)}…`,
-    "finished serviceReset",
+    `reset streamReset: ${"x".repeat(511)}…`,
+    "finished streamReset",
   ]);
   isOver(end, sink);
 });
@@ -102,7 +102,7 @@ test("StreamEnd is abandoned without a word", () => {
   end.localBytes(bytes(300 * KIB));
   sink.news();
   end.abandon(broken);
-  expect(sink.news()).toEqual(["finished serviceReset"]);
+  expect(sink.news()).toEqual(["finished streamReset"]);
   isOver(end, sink);
 });
 

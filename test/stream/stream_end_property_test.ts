@@ -46,7 +46,7 @@ class Schedule {
     else if (choice < 90) side.take(this.#nowMs);
     else if (choice < 96) side.end.linkReady(random.chance(0.5));
     else if (choice < 98) side.endWriting();
-    else if (this.#breaks) side.end.localFailed(new Fault("serviceReset", "x"));
+    else if (this.#breaks) side.end.localFailed(new Fault("streamReset", "x"));
     this.#checkBounds(side);
   }
 
@@ -96,8 +96,8 @@ class Schedule {
       finishes.map((fault) => fault?.code ?? "cleanly")
     );
     // A side that broke off too late for the other to hear is broken alone.
-    const isBroken = codes.flat().includes("serviceReset");
-    const allowed = isBroken ? ["cleanly", "serviceReset"] : ["cleanly"];
+    const isBroken = codes.flat().includes("streamReset");
+    const allowed = isBroken ? ["cleanly", "streamReset"] : ["cleanly"];
     for (const [code, ...more] of codes) {
       expect(more).toEqual([]);
       expect(allowed).toContain(code ?? "never");

@@ -83,7 +83,7 @@ test("StreamEnd acknowledges no end to a peer whose end broke the program", () =
   const { end, sink } = listedEnd();
   sink.endLocal = () => end.abandon(fault());
   end.peerMessage({ type: "end", offset: 0 }, 0);
-  expect(sink.news()).toEqual(["finished serviceReset"]);
+  expect(sink.news()).toEqual(["finished streamReset"]);
 });
 
 test("StreamEnd refuses bytes after the end", () => {
@@ -108,5 +108,5 @@ test("StreamEnd refuses a second end, and one that is not where the bytes are", 
 });
 
 function fault(): Fault {
-  return new Fault("serviceReset", "It broke off");
+  return new Fault("streamReset", "It broke off");
 }

@@ -1,3 +1,5 @@
+import { LineFeed } from "./line_feed.ts";
+
 /** A program that a test started, with what it has said so far. */
 export interface Child extends AsyncDisposable {
   readonly pid: number;
@@ -17,11 +19,7 @@ export interface ChildOptions {
 
 const LINE_TIMEOUT_MS = 15_000;
 const KEPT_MAX_CHARS = 4_000_000;
-
-interface Waiter {
-  readonly pattern: RegExp;
-  readonly resolve: (line: string) => void;
-}
+const KILL_AFTER_MS = 12_000;
 
 /** Starts `argv`; disposing ends it, first kindly. */
 export function startChild(
@@ -36,73 +34,50 @@ export function startChild(
     stderr: "pipe",
   });
   const text = { stdout: "", stderr: "" };
-  const lines: string[] = [];
-  const waiters = new Set<Waiter>();
-  const hear = (line: string) => {
-    lines.push(line);
-    for (const waiter of [...waiters]) {
-      if (!waiter.pattern.test(line)) continue;
-      waiters.delete(waiter);
-      waiter.resolve(line);
-    }
+  const feed = new LineFeed();
+  const keep = (name: "stdout" | "stderr", chunk: string) => {
+    text[name] = (text[name] + chunk).slice(-KEPT_MAX_CHARS);
   };
-  const read = async (name: "stdout" | "stderr") => {
-    let rest = "";
-    for await (
-      const chunk of child[name].pipeThrough(new TextDecoderStream())
-    ) {
-      text[name] = (text[name] + chunk).slice(-KEPT_MAX_CHARS);
-      const found = (rest + chunk).split("\n");
-      rest = found.pop() ?? "";
-      found.forEach(hear);
-    }
-    if (rest !== "") hear(rest);
-  };
-  const reading = Promise.all([read("stdout"), read("stderr")]);
+  const reading = Promise.all([
+    readLines(child.stdout, (chunk) => keep("stdout", chunk), feed),
+    readLines(child.stderr, (chunk) => keep("stderr", chunk), feed),
+  ]).finally(() => feed.end());
   return {
     pid: child.pid,
     exited: Promise.all([child.exited, reading]).then(([status]) => status),
     output: () => text,
-    line: (pattern, timeoutMs = LINE_TIMEOUT_MS) =>
-      new Promise((resolve, reject) => {
-        const early = lines.find((line) => pattern.test(line));
-        if (early !== undefined) return resolve(early);
-        const failed = (why: string) =>
-          reject(
-            new Error(
-              `${
-                argv.slice(0, 3).join(" ")
-              }: no line like ${pattern} (${why})\n` +
-                text.stdout.slice(-2_000) + text.stderr.slice(-4_000),
-            ),
-          );
-        const timer = setTimeout(() => {
-          waiters.delete(waiter);
-          failed(`waited ${timeoutMs} ms`);
-        }, timeoutMs);
-        const waiter = {
-          pattern,
-          resolve: (line: string) => {
-            clearTimeout(timer);
-            resolve(line);
-          },
-        };
-        waiters.add(waiter);
-        void reading.then(() => {
-          if (!waiters.delete(waiter)) return;
-          clearTimeout(timer);
-          failed("it ended");
-        });
-      }),
+    line: async (pattern, timeoutMs = LINE_TIMEOUT_MS) => {
+      const line = await feed.first(pattern, timeoutMs);
+      if (line !== undefined) return line;
+      throw new Error(
+        `${argv.slice(0, 3).join(" ")}: no line like ${pattern}\n` +
+          text.stdout.slice(-2_000) + text.stderr.slice(-4_000),
+      );
+    },
     kill: (signal) => child.kill(signal),
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), 12_000);
+      const timer = setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
       await child.exited;
       clearTimeout(timer);
       await reading;
     },
   };
+}
+
+async function readLines(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  keep: (chunk: string) => void,
+  feed: LineFeed,
+): Promise<void> {
+  let rest = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    keep(chunk);
+    const found = (rest + chunk).split("\n");
+    rest = found.pop() ?? "";
+    for (const line of found) feed.push(line);
+  }
+  if (rest !== "") feed.push(rest);
 }
 
 /** Runs `argv` to its end. */

@@ -50,7 +50,7 @@ export class MemorySocket implements ByteSocket {
     this.calls.push("reset");
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const fault = new Fault("serviceReset", "Broke off the connection");
+    const fault = new Fault("streamReset", "Broke off the connection");
     queueMicrotask(() => this.#handlers?.closed(fault));
   }
 

@@ -12,9 +12,9 @@ export const BINARY = resolve(
 
 /** Files of one identity, as `pki` names them. */
 export interface Identity {
-  readonly ca_file: string;
-  readonly cert_file: string;
-  readonly key_file: string;
+  readonly "ca_file": string;
+  readonly "cert_file": string;
+  readonly "key_file": string;
 }
 
 /** A directory with a private CA, and what is started from it. */

@@ -7,7 +7,7 @@ import {
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { rejection } from "../support/rejection.ts";
 
-const VALUES = { interval_ms: 20_000, timeout_ms: 45_000 };
+const VALUES = { "interval_ms": 20_000, "timeout_ms": 45_000 };
 
 /** One watched link, and when what happened to it. */
 class Watching implements AsyncDisposable {
@@ -192,7 +192,7 @@ test("Heartbeats leave a link alone that another's silence has stopped", async (
       silent();
     },
   });
-  const values = { interval_ms: 600_000, timeout_ms: 3_000 };
+  const values = { "interval_ms": 600_000, "timeout_ms": 3_000 };
   const { heartbeats, clock } = watching;
   heartbeats.watch(watched("first", () => second.stop()), values);
   const second = heartbeats.watch(watched("second", () => undefined), values);

@@ -9,7 +9,7 @@ import { settle } from "../support/manual_clock.ts";
 import { JOINED_TEXT, RawBench } from "./stream_bench.ts";
 
 const KIB = 1024;
-const CREDIT = { type: "ack", offset: 0, window_bytes: 8 * 1024 * KIB };
+const CREDIT = { type: "ack", offset: 0, "window_bytes": 8 * 1024 * KIB };
 
 /** What a peer says that breaks the protocol, after `joined` or without it. */
 const BREACHES: readonly [
@@ -105,7 +105,7 @@ test("runStream() beats with the values that joined names", async () => {
     closed: () => undefined,
   });
   bench.start();
-  const values = { interval_ms: 3_000, timeout_ms: 9_000 };
+  const values = { "interval_ms": 3_000, "timeout_ms": 9_000 };
   await bench.say(
     JOINED_TEXT.replace(/\{"interval.*?\}/, JSON.stringify(values)),
   );

@@ -122,10 +122,10 @@ for (const [who, other] of [["near", "far"], ["far", "near"]] as const) {
     await using bench = new PairBench();
     bench[who].socket.say("some");
     await settle();
-    const fault = new Fault("serviceReset", "It broke off the connection");
+    const fault = new Fault("streamReset", "It broke off the connection");
     bench[who].socket.breakOff(fault);
     await settle();
-    expect(bench.endings).toEqual(["serviceReset", "serviceReset"]);
+    expect(bench.endings).toEqual(["streamReset", "streamReset"]);
     expect(bench[other].result?.fault?.message).toBe(fault.message);
     expect(bench[other].socket.calls).toEqual(["reset"]);
     expectReleased(bench);
@@ -153,9 +153,9 @@ test("runStream() takes a reset after an end for a reset", async () => {
   const { near, far } = bench;
   near.socket.sayEnd();
   await settle();
-  far.socket.breakOff(new Fault("serviceReset", "It broke off"));
+  far.socket.breakOff(new Fault("streamReset", "It broke off"));
   await settle();
-  expect(bench.endings).toEqual(["serviceReset", "serviceReset"]);
+  expect(bench.endings).toEqual(["streamReset", "streamReset"]);
   expect(near.socket.calls).toEqual(["reset"]);
   expectReleased(bench);
 });

@@ -173,9 +173,7 @@ test("superviseLink() counts a link's life from when it stood, not from the dial
   const supervised = new Supervised(async (stood, signal, clock) => {
     await clock.sleep(50_000, signal);
     stood();
-    await clock.sleep(20_000, signal);
-    stood(); // Said twice, it counts once.
-    await clock.sleep(20_000, signal);
+    await clock.sleep(40_000, signal);
     return lost;
   });
   await supervised.clock.advance(90_000 + 3_000 + 90_000);
@@ -184,6 +182,19 @@ test("superviseLink() counts a link's life from when it stood, not from the dial
       'link.lost {"attempt":1,"waitMs":3000}',
       'link.lost {"attempt":2,"waitMs":1000}',
     ]);
+  await supervised.end();
+});
+
+test("superviseLink() takes the first word that a link stands", async () => {
+  const supervised = new Supervised(async (stood, signal, clock) => {
+    stood();
+    await clock.sleep(30_000, signal);
+    stood();
+    await clock.sleep(30_000, signal);
+    return lost;
+  });
+  await supervised.clock.advance(2 * 63_000);
+  expect(supervised.dialedAtMs).toEqual([0, 63_000, 126_000]);
   await supervised.end();
 });
 
