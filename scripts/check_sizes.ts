@@ -102,7 +102,7 @@ function nameOf(node: Node, source: SourceFile): string {
 if (import.meta.main) {
   const texts = await readSources(
     "{src,test,scripts,bench}/**/*.ts",
-    "scripts/{bootstrap,build,check,demo,test_packages}",
+    "scripts/*",
     "install.sh",
   );
   const adrs = await readSources("docs/adr/*.md");
