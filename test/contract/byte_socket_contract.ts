@@ -1,3 +1,4 @@
+import { standstill } from "../support/standstill.ts";
 import { expect, test } from "bun:test";
 import {
   ANSWER_BYTES,
@@ -171,7 +172,7 @@ function testPauses({ name, open }: Candidate): void {
     await using bench = await open("flood");
     const first = await bench.far.read(1);
     bench.far.pause();
-    await quiet(() => 0);
+    await standstill(() => 0, 100);
     await bench.cue();
     const { bytes, ending } = await bench.far.readAll();
     expect([1 + bytes.byteLength, ending]).toEqual([FLOOD_BYTES, "end"]);
@@ -197,7 +198,7 @@ async function expectBackpressure(
       takenBytes += chunk.byteLength;
     }
   })();
-  await quiet(() => takenBytes);
+  await standstill(() => takenBytes, 100);
   expect(takenBytes).toBeLessThan(UNREAD_MAX_BYTES);
   await bench.cue();
   await written;
@@ -205,16 +206,6 @@ async function expectBackpressure(
   const report = await bench.report;
   expect([report.receivedBytes, report.events])
     .toEqual([alreadyBytes + FLOOD_BYTES, ["end", "closed cleanly"]]);
-}
-
-/** Resolves once `read` has said the same for 100 turns of the loop in a row. */
-async function quiet(read: () => number): Promise<void> {
-  let last = -1;
-  for (let turns = 0; turns < 100; turns++) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    if (read() !== last) turns = 0;
-    last = read();
-  }
 }
 
 function testOwnReset({ name, open, knowsReset }: Candidate): void {

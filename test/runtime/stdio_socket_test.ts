@@ -10,6 +10,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pattern, sha256 } from "../contract/byte_socket_programs.ts";
+import { standstill } from "../support/standstill.ts";
+import { notLinux, testUnless } from "../support/test_unless.ts";
 
 const PROGRAM_PATH = new URL("./stdio_program.ts", import.meta.url).pathname;
 const ECHO = `"${process.execPath}" "${PROGRAM_PATH}" echo`;
@@ -107,7 +109,7 @@ test("stdioSocket() lets the process end after a reset", async () => {
   expect(await child.exited).toBe(0);
 });
 
-test.if(process.platform === "linux")(
+testUnless(notLinux())(
   "stdioSocket() leaves no hole where standard output was",
   async () => {
     await using child = Bun.spawn({
@@ -144,7 +146,7 @@ test("stdioSocket() echoes a terminal, up to its end of file", async () => {
   expect(screen).toContain("end, closed cleanly");
 });
 
-test.if(process.platform === "linux")(
+testUnless(notLinux())(
   "stdioSocket() keeps its memory flat while nobody reads",
   async () => {
     using big = await bigFile();
@@ -164,7 +166,7 @@ test.if(process.platform === "linux")(
       stdin: "pipe",
       stdout: "pipe",
     });
-    await standstill(child.pid);
+    await standstill(() => readBytesOf(child.pid), 200);
     const rssBytes = rssOf(child.pid);
     sum.stdin.write("go\n");
     sum.stdin.end();
@@ -178,17 +180,10 @@ test.if(process.platform === "linux")(
   },
 );
 
-/** Resolves when the echoing process has read something, and then no more. */
-async function standstill(pid: number): Promise<void> {
-  let last = 0;
-  for (let turns = 0; turns < 200; turns++) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    const readBytes = Number(
-      /rchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1],
-    );
-    if (readBytes !== last) turns = 0;
-    last = readBytes;
-  }
+/** How many bytes a process has read so far. */
+function readBytesOf(pid: number): number {
+  const io = readFileSync(`/proc/${pid}/io`, "utf8");
+  return Number(/rchar: (\d+)/.exec(io)?.[1]);
 }
 
 /** Returns what a process has as its standard output; "" for a hole. */

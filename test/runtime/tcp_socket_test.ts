@@ -7,6 +7,7 @@ import { bunClock } from "../../src/runtime/bun_clock.ts";
 import { dialTcp, listenTcp } from "../../src/runtime/tcp_socket.ts";
 import type { ByteSocket } from "../../src/transport/byte_socket.ts";
 import { rejection } from "../support/rejection.ts";
+import { notLinux, testUnless } from "../support/test_unless.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 const NEVER = new AbortController().signal;
@@ -66,7 +67,7 @@ test("dialTcp() connects to a name", async () => {
   socket.reset();
 });
 
-test.if(process.platform === "linux")(
+testUnless(notLinux())(
   "dialTcp() gives up on a host that does not answer",
   async () => {
     using full = fullBacklog();
@@ -84,7 +85,7 @@ test.if(process.platform === "linux")(
   },
 );
 
-test.if(process.platform === "linux")(
+testUnless(notLinux())(
   "dialTcp() stops at once when it is told to",
   async () => {
     using full = fullBacklog();
@@ -99,7 +100,7 @@ test.if(process.platform === "linux")(
   },
 );
 
-test.if(process.platform === "linux")(
+testUnless(notLinux())(
   "dialTcp() leaves nothing open when it fails",
   async () => {
     using full = fullBacklog();

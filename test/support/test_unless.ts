@@ -23,3 +23,8 @@ export function missingProgram(
     ? undefined
     : `${missing.join(", ")} not installed: see scripts/test_packages`;
 }
+
+/** Why a test cannot run here: it looks at what only Linux shows. */
+export function notLinux(): string | undefined {
+  return process.platform === "linux" ? undefined : "this is not Linux";
+}
