@@ -24,7 +24,7 @@ import type { Output } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 /** How long a handshake with the gateway may take, name look-up included. */
-const DIAL_TIMEOUT_MS = 15_000;
+const DIAL_TIMEOUT_MS = 10_000;
 
 /** How long a stop may take in all before the process ends anyway. */
 const STOP_TIMEOUT_MS = 9_000;

@@ -20,7 +20,7 @@ import { type Options, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
 
 /** How long a handshake with the gateway may take, name look-up included. */
-const DIAL_TIMEOUT_MS = 15_000;
+const DIAL_TIMEOUT_MS = 10_000;
 
 /** How long a tunnel may go on after its terminal, or its ssh, has gone. */
 const HANG_UP_GRACE_MS = 3_000;

@@ -27,6 +27,7 @@ export function createProgram(
     .version(versionText(), "-V, --version")
     .enablePositionalOptions()
     .showSuggestionAfterError()
+    .showHelpAfterError("  hint: See `migasfree-agent COMMAND --help`")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => output.answer(text.replace(/\n$/, "")),
@@ -191,7 +192,11 @@ function addPkiCommands(program: Command, output: Output, run: Run): void {
     .description("Keep a private certificate authority.");
   pki.command("init").argument("<dir>", "directory to make")
     .description("Make a CA, and a gateway's certificate.")
-    .requiredOption("--host <name...>", "names or addresses of the gateway")
+    .requiredOption(
+      "--host <name>",
+      "name or address of the gateway; may be given several times",
+      (name: string, names: string[] = []) => [...names, name],
+    )
     .option("--days <number>", "validity of the gateway's certificate")
     .option("--json", "as JSON")
     .action(

@@ -35,7 +35,7 @@ export interface DialRequest {
  * or what the gateway said in its HTTP answer.
  * @throws `signal.reason` once aborted.
  */
-export function dialWebSocket(
+export async function dialWebSocket(
   request: DialRequest,
   signal: AbortSignal,
 ): Promise<Link> {
@@ -75,20 +75,24 @@ export function dialWebSocket(
       fail(answerFault(answer, request.url))
     );
   });
+  // Here, because `ws` too refuses another one, but by an error without a code.
+  socket.on("upgrade", (response) => {
+    const selected = response.headers["sec-websocket-protocol"];
+    if (selected !== request.subprotocol) fail(subprotocolRefused());
+  });
   socket.on("open", () => {
-    if (socket.protocol !== request.subprotocol) {
-      return fail(
-        new Fault(
-          "versionUnsupported",
-          "Cannot use the gateway: it does not speak protocol 2",
-          { hint: "Check that the address is a migasfree-agent 2 gateway" },
-        ),
-      );
-    }
     settle();
     resolve(new WsLink(socket, new URL(request.url).host));
   });
-  return promise;
+  return await promise;
+}
+
+function subprotocolRefused(): Fault {
+  return new Fault(
+    "versionUnsupported",
+    "Cannot use the gateway: it does not speak protocol 2",
+    { hint: "Check that the address is a migasfree-agent 2 gateway" },
+  );
 }
 
 function newSocket(request: DialRequest): WebSocket {

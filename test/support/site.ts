@@ -35,7 +35,15 @@ export class Site implements AsyncDisposable {
     }
     const site = new Site(await mkdtemp(join(tmpdir(), "mf-site-")));
     await site.cli(
-      ["pki", "init", site.pkiDir, "--host", "localhost", "127.0.0.1"],
+      [
+        "pki",
+        "init",
+        site.pkiDir,
+        "--host",
+        "localhost",
+        "--host",
+        "127.0.0.1",
+      ],
     );
     return site;
   }
