@@ -6,13 +6,17 @@
  * `scripts/stall [--seconds N]`, default 300.
  */
 
-import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { parseArgs } from "node:util";
 import type { Child } from "../test/support/child.ts";
+import { residentBytes } from "../test/support/process_memory.ts";
 import { BINARY, Site } from "../test/support/site.ts";
-import { dialTest, echoOnce, serveTcp } from "../test/support/tcp_peer.ts";
+import {
+  dialTest,
+  echoOnce,
+  flood,
+  serveTcp,
+} from "../test/support/tcp_peer.ts";
 
 const SAMPLE_COUNT = 200;
 const SAMPLE_EVERY_MS = 10_000;
@@ -81,15 +85,6 @@ async function stall(seconds: number): Promise<number> {
   return lost.length === 0 && isFlat ? 0 : 1;
 }
 
-function flood(socket: Socket): void {
-  const block = randomBytes(64 * 1024);
-  const send = () => {
-    while (socket.writable && socket.write(block));
-  };
-  socket.on("drain", send);
-  send();
-}
-
 async function sample(socket: Socket): Promise<Sample> {
   const tookMs: number[] = [];
   for (let index = 0; index < SAMPLE_COUNT; index++) {
@@ -105,9 +100,7 @@ async function residentMib(
 ): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
   for (const [name, { pid }] of Object.entries(children)) {
-    const status = await readFile(`/proc/${pid}/status`, "utf8");
-    const kib = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]);
-    found[name] = Math.round(kib / 1024);
+    found[name] = Math.round(await residentBytes(pid) / 1024 ** 2);
   }
   return found;
 }

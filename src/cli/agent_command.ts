@@ -1,3 +1,5 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import { Agent } from "../agent/agent.ts";
 import type { AgentConfig } from "../agent/config.ts";
 import { findGateway } from "../agent/find_gateway.ts";
@@ -25,6 +27,9 @@ import { VERSION } from "./version.ts";
 
 /** How long a handshake with the gateway may take, name look-up included. */
 const DIAL_TIMEOUT_MS = 10_000;
+
+/** The state directory, where the agent has to make it. */
+const STATE_DIR_MODE = 0o750;
 
 /** How long a stop may take in all before the process ends anyway. */
 const STOP_TIMEOUT_MS = 9_000;
@@ -87,6 +92,12 @@ async function ownStatus(
   log: Log,
 ): Promise<void> {
   try {
+    if (process.platform !== "win32") {
+      await mkdir(dirname(config.statusSocket), {
+        recursive: true,
+        mode: STATE_DIR_MODE,
+      });
+    }
     scope.own(
       await serveStatus(config.statusSocket, () => statusOf(config, agent)),
     );

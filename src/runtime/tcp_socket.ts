@@ -1,9 +1,11 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Fault } from "../protocol/fault.ts";
+import { printSocketAddress } from "../protocol/socket_address.ts";
 import type {
   ByteSocket,
   ByteSocketHandlers,
 } from "../transport/byte_socket.ts";
+import { plainAddress } from "./plain_address.ts";
 
 /** Where a TCP service is, or is to be. */
 export interface TcpAddress {
@@ -40,7 +42,7 @@ export function dialTcp(
   }
   const { host, port } = address;
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
-  const byteSocket = new TcpSocket(socket, nameOf(address));
+  const byteSocket = new TcpSocket(socket, printSocketAddress(address));
   const settle = () => {
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);
@@ -83,7 +85,10 @@ export async function listenTcp(
   const options = { allowHalfOpen: true, noDelay: true };
   const server = createServer(options, (socket) => {
     const remoteAddress = plainAddress(socket.remoteAddress);
-    const peer = nameOf({ host: remoteAddress, port: socket.remotePort ?? 0 });
+    const peer = printSocketAddress({
+      host: remoteAddress,
+      port: socket.remotePort ?? 0,
+    });
     onSocket(new TcpSocket(socket, peer), remoteAddress);
   });
   await listening(server, address);
@@ -223,7 +228,7 @@ function refusedFault(
   const { why, hint } = reasonOf(code);
   return new Fault(
     "serviceRefused",
-    `Cannot reach ${nameOf(address)}: ${why}`,
+    `Cannot reach ${printSocketAddress(address)}: ${why}`,
     {
       hint,
       cause,
@@ -277,20 +282,10 @@ function cannotListen(
     "the address cannot be used";
   return new Fault(
     "configInvalid",
-    `Cannot listen on ${nameOf(address)}: ${why}`,
+    `Cannot listen on ${printSocketAddress(address)}: ${why}`,
     {
       hint: "Choose another address or port; port 0 takes any free one",
       cause: error,
     },
   );
-}
-
-/** `host:port`, with an IPv6 address in brackets (RFC 3986 §3.2.2). */
-function nameOf({ host, port }: TcpAddress): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** An IPv4 address stays one when the socket is IPv6 (RFC 4291 §2.5.5.2). */
-function plainAddress(address: string | undefined): string {
-  return address?.replace(/^::ffff:(?=[0-9.]+$)/, "") ?? "unknown";
 }

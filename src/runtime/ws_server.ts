@@ -8,6 +8,7 @@ import { Fault } from "../protocol/fault.ts";
 import { STREAM_MESSAGE_MAX_BYTES } from "../protocol/limits.ts";
 import type { Link } from "../transport/link.ts";
 import type { Caller, PeerCertificate, Visitor } from "../transport/visitor.ts";
+import { plainAddress } from "./plain_address.ts";
 import { RequestTimers } from "./request_timers.ts";
 import { WsLink } from "./ws_link.ts";
 
@@ -225,11 +226,6 @@ function certificateOf(socket: Socket): PeerCertificate | undefined {
     raw: peer.raw,
     notAfterMs: Date.parse(peer.valid_to),
   };
-}
-
-/** An IPv4 address stays one when the socket is IPv6 (RFC 4291 §2.5.5.2). */
-function plainAddress(address: string | undefined): string {
-  return address?.replace(/^::ffff:(?=[0-9.]+$)/, "") ?? "unknown";
 }
 
 function cannotListen(

@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import type { Child } from "../support/child.ts";
+import { residentBytes } from "../support/process_memory.ts";
 import { rejection } from "../support/rejection.ts";
 import { BINARY, type Identity, Site } from "../support/site.ts";
 import {
   dialTest,
   echoOnce,
+  flood,
   serveTcp,
   type TestServer,
 } from "../support/tcp_peer.ts";
@@ -74,21 +75,6 @@ async function listen(
   const child = site.start([BINARY, ...args, ...flags]);
   const line = await child.line(/^listening 127\.0\.0\.1:\d+$/);
   return { child, port: Number(line.split(":").at(-1)) };
-}
-
-function flood(socket: Socket): void {
-  const block = randomBytes(64 * 1024);
-  const send = () => {
-    while (socket.writable && socket.write(block));
-  };
-  socket.on("drain", send);
-  send();
-}
-
-/** A process's resident memory, in bytes. */
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
 }
 
 test(

@@ -5,7 +5,7 @@ import { ManualClock } from "../support/manual_clock.ts";
 import { type MemoryLink, memoryLinks } from "../support/memory_link.ts";
 import { rejection } from "../support/rejection.ts";
 
-const VALUES = { interval_ms: 20_000, timeout_ms: 45_000 };
+const VALUES = { "interval_ms": 20_000, "timeout_ms": 45_000 };
 
 /** One end of a tunnel, moved by the test, and the gateway's link to it. */
 export class TunnelEnd {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 /** A TCP server of a test's own, on a free port of 127.0.0.1. */
@@ -82,4 +83,14 @@ export async function echoOnce(socket: Socket, size: number): Promise<number> {
   socket.off("data", hear);
   socket.off("close", gone);
   return performance.now() - startMs;
+}
+
+/** Sends random bytes for ever, as fast as the other side takes them. */
+export function flood(socket: Socket): void {
+  const block = randomBytes(64 * 1024);
+  const send = () => {
+    while (socket.writable && socket.write(block));
+  };
+  socket.on("drain", send);
+  send();
 }
