@@ -6,6 +6,7 @@ import {
 } from "../protocol/limits.ts";
 import type { EndMessage } from "../protocol/stream_message.ts";
 import { ReceiveWindow } from "./receive_window.ts";
+import { ReplayBuffer } from "./replay_buffer.ts";
 import { SendQueue } from "./send_queue.ts";
 import type { WindowBudget } from "./window_budget.ts";
 
@@ -45,7 +46,12 @@ export class StreamEnd {
   readonly #sink: StreamSink;
   readonly #window: ReceiveWindow;
   readonly #queue = new SendQueue();
+  readonly #replay = new ReplayBuffer();
 
+  /** Whether there is a link that has told us how far the other end is. */
+  #linkState: "up" | "lost" = "up";
+  /** The local program broke off while there was no link to say so. */
+  #untold: Fault | undefined;
   #sendState: SendState = "open";
   #sentOffset = 0;
   #acknowledgedOffset = 0;
@@ -79,6 +85,16 @@ export class StreamEnd {
     };
   }
 
+  /** What a new link must tell the other end: all below it is here. */
+  get resumeOffset(): number {
+    return this.#receivedOffset + (this.#receiveState === "open" ? 0 : 1);
+  }
+
+  /** Bytes that are kept for a new link. */
+  get replayBytes(): number {
+    return this.#replay.bytes;
+  }
+
   /** The local program wrote `chunk`. */
   localBytes(chunk: Uint8Array): void {
     if (this.#finished || this.#sendState !== "open") return;
@@ -96,6 +112,10 @@ export class StreamEnd {
   /** The local program broke off, or is to be told to. */
   localFailed(fault: Fault): void {
     if (this.#finished) return;
+    if (this.#linkState === "lost") {
+      this.#untold ??= fault;
+      return;
+    }
     this.#sink.sendMessage({
       type: "reset",
       code: fault.code,
@@ -109,6 +129,35 @@ export class StreamEnd {
   delivered(nowMs: number): void {
     this.#deliveredOffset = this.#receivedOffset;
     this.#acknowledge(nowMs);
+  }
+
+  /** The link is gone, and another may come: nothing is lost meanwhile. */
+  linkLost(): void {
+    if (this.#finished) return;
+    this.#linkState = "lost";
+    this.#pump();
+  }
+
+  /**
+   * A new link is here, over which the other end says that all below
+   * `offset` has reached it. Sends the rest once more, and goes on.
+   *
+   * @throws {Fault} `messageInvalid` if that cannot be.
+   */
+  linkBack(offset: number, nowMs: number): void {
+    if (this.#finished) return;
+    if (offset < this.#acknowledgedOffset || offset > this.#endOffset) {
+      throw new Fault("messageInvalid", "Cannot resume at an offset not sent");
+    }
+    this.#linkState = "up";
+    this.#linkReady = true;
+    if (this.#untold) return this.localFailed(this.#untold);
+    for (const chunk of this.#replay.from(offset)) this.#sink.sendBytes(chunk);
+    if (this.#sendState === "ended" && offset < this.#endOffset) {
+      this.#sink.sendMessage({ type: "end", offset: this.#sentOffset });
+    }
+    this.#acknowledgeAgain(nowMs);
+    this.#pump();
   }
 
   /** The link has much to send already: hold back until it is ready. */
@@ -172,9 +221,7 @@ export class StreamEnd {
   }
 
   #peerAcknowledged(offset: number, windowBytes: number): void {
-    const endSent = this.#sendState === "ended" ||
-      this.#sendState === "acknowledged";
-    const endOffset = this.#sentOffset + (endSent ? 1 : 0);
+    const endOffset = this.#endOffset;
     if (offset < this.#acknowledgedOffset) {
       throw new Fault("messageInvalid", "Cannot take back an acknowledgement");
     }
@@ -182,6 +229,7 @@ export class StreamEnd {
       throw new Fault("messageInvalid", "Cannot acknowledge what was not sent");
     }
     this.#acknowledgedOffset = offset;
+    this.#replay.trim(offset);
     this.#limitOffset = Math.max(this.#limitOffset, offset + windowBytes);
     if (this.#sendState === "ended" && offset === endOffset) {
       this.#sendState = "acknowledged";
@@ -204,14 +252,16 @@ export class StreamEnd {
   /** Sends what credit and the link allow, then lets the program go on or not. */
   #pump(): void {
     if (this.#finished) return;
-    while (this.#linkReady) {
+    while (this.#linkReady && this.#linkState === "up") {
       const room = this.#limitOffset - this.#sentOffset;
       const chunk = this.#queue.take(room);
       if (!chunk) break;
       this.#sentOffset += chunk.byteLength;
+      this.#replay.push(chunk);
       this.#sink.sendBytes(chunk);
     }
-    if (this.#sendState === "ending" && this.#queue.bytes === 0) {
+    const mayEnd = this.#queue.bytes === 0 && this.#linkState === "up";
+    if (this.#sendState === "ending" && mayEnd) {
       this.#sendState = "ended";
       this.#sink.sendMessage({ type: "end", offset: this.#sentOffset });
     }
@@ -228,6 +278,7 @@ export class StreamEnd {
   /** Says how far the local program has got, when it is worth a message. */
   #acknowledge(nowMs: number): void {
     if (this.#finished || this.#receiveState === "delivered") return;
+    if (this.#linkState === "lost") return;
     if (this.#receiveState === "ended") {
       if (this.#deliveredOffset < this.#receivedOffset) return;
       this.#receiveState = "delivered";
@@ -241,6 +292,23 @@ export class StreamEnd {
     if (freshBytes < this.#window.sizeBytes / 4) return;
     this.#window.grant(this.#deliveredOffset, this.#receivedOffset, nowMs);
     this.#sendAck(this.#deliveredOffset);
+  }
+
+  /** Says over a new link what the old one may have swallowed. */
+  #acknowledgeAgain(nowMs: number): void {
+    if (this.#receiveState === "delivered") {
+      return this.#sendAck(this.#receivedOffset + 1);
+    }
+    this.#window.grant(this.#deliveredOffset, this.#receivedOffset, nowMs);
+    this.#sendAck(this.#deliveredOffset);
+    this.#acknowledge(nowMs);
+  }
+
+  /** How far our direction has come, with the end that counts as one. */
+  get #endOffset(): number {
+    const isEndSent = this.#sendState === "ended" ||
+      this.#sendState === "acknowledged";
+    return this.#sentOffset + (isEndSent ? 1 : 0);
   }
 
   #sendAck(offset: number): void {
@@ -258,6 +326,7 @@ export class StreamEnd {
     if (this.#finished) return;
     this.#finished = true;
     this.#queue.clear();
+    this.#replay.clear();
     this.#window.release();
     this.#sink.finished(fault);
   }

@@ -1,0 +1,91 @@
+import { Fault } from "../protocol/fault.ts";
+import { HELLO_TIMEOUT_MS } from "../protocol/limits.ts";
+import type { ResumeClaims } from "../protocol/resume_token.ts";
+import type { Link } from "../transport/link.ts";
+import {
+  closeNormally,
+  closeWithFault,
+  faultOfEnd,
+} from "../transport/link_end.ts";
+import type { Admitted } from "./admit.ts";
+import type { End, Returned } from "./meetings.ts";
+import { relayTunnel, type RelayTunnelPorts } from "./relay_tunnel.ts";
+
+/**
+ * Serves an end of a tunnel that comes back over a new link: waits for the
+ * other end, and forwards between the two as before.
+ *
+ * @throws {Fault} `ticketInvalid` if the token is not this caller's;
+ * `openTimedOut` if the other end does not come; the caller closes the link.
+ */
+export async function serveResume(
+  link: Link,
+  caller: Admitted,
+  token: string,
+  ports: RelayTunnelPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const claims = await ports.resumeTokens.read(token);
+  const { role, subject } = caller.principal;
+  if (claims.role !== role || claims.subject !== subject) {
+    throw new Fault("ticketInvalid", "Cannot resume: the token is another's", {
+      hint: "Open a new tunnel",
+    });
+  }
+  // Its other end has heard all, and has said goodbye.
+  if (ports.meetings.isFinished(claims.tunnel)) return closeNormally(link);
+  const self = { link, caller };
+  const other = await waitForOther(claims, self, ports, signal);
+  if (!other) return;
+  const ends: Record<End, Returned> = role === "agent"
+    ? { agent: self, operator: other }
+    : { agent: other, operator: self };
+  await relayTunnel(factsOf(claims, ends, ports), ends, ports, signal);
+}
+
+async function waitForOther(
+  claims: ResumeClaims,
+  self: Returned,
+  ports: RelayTunnelPorts,
+  signal: AbortSignal,
+): Promise<Returned | undefined> {
+  const gone = new AbortController();
+  self.link.handle({
+    message: () =>
+      gone.abort(
+        new Fault("messageUnexpected", "Cannot begin without being joined"),
+      ),
+    drain: () => undefined,
+    closed: (end) => gone.abort(faultOfEnd(end)),
+  });
+  const either = AbortSignal.any([signal, gone.signal]);
+  const timer = ports.clock.sleep(HELLO_TIMEOUT_MS, either).then(
+    () =>
+      gone.abort(new Fault("openTimedOut", "The other end is not back yet")),
+    () => undefined, // It came, or this one has gone.
+  );
+  const { meetings } = ports;
+  const { tunnel, role } = claims;
+  const other = await meetings.meet(tunnel, role, self, either);
+  if (either.aborted) closeWithFault(self.link, Fault.from(either.reason));
+  else gone.abort();
+  await timer;
+  return other;
+}
+
+function factsOf(
+  claims: ResumeClaims,
+  ends: Readonly<Record<End, Returned>>,
+  ports: RelayTunnelPorts,
+) {
+  return {
+    tunnelId: claims.tunnel,
+    deviceId: claims.device,
+    deviceName: ports.store.find(claims.device)?.name ?? "",
+    service: claims.service,
+    operatorName: claims.operator,
+    operatorSubject: claims.operator_subject,
+    operatorAddress: ends.operator.caller.address,
+    isResumed: true,
+  };
+}
