@@ -121,6 +121,8 @@ export class StreamEnd {
   peerBytes(chunk: Uint8Array, nowMs: number): void {
     if (this.#finished) return;
     this.#checkPeerBytes(chunk.byteLength);
+    // Credit does not count it: a program that takes nothing gets none.
+    if (chunk.byteLength === 0) return;
     this.#receivedOffset += chunk.byteLength;
     this.#window.received(this.#receivedOffset, nowMs);
     const caughtUp = this.#deliveredOffset ===

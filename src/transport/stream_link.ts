@@ -167,7 +167,7 @@ class LinkedStream implements StreamSink, LinkHandlers {
 
   #text(text: string): void {
     if (text === HEARTBEAT_TEXT) return;
-    if (text === HEARTBEAT_ECHO_TEXT) return this.#link.send(HEARTBEAT_TEXT);
+    if (text === HEARTBEAT_ECHO_TEXT) return this.#answer();
     const message = parseStreamMessage(text);
     if (message.type === "heartbeat") return;
     if (message.type === "joined") return this.#join(message);
@@ -178,6 +178,12 @@ class LinkedStream implements StreamSink, LinkHandlers {
   #bytes(chunk: Uint8Array): void {
     this.#needJoined();
     this.#end.peerBytes(chunk, this.#ports.clock.now());
+  }
+
+  #answer(): void {
+    // Who asks and does not read is told by what is queued already.
+    if (this.#link.bufferedBytes > LINK_BUFFERED_MAX_BYTES) return;
+    this.#link.send(HEARTBEAT_TEXT);
   }
 
   #needJoined(): void {
