@@ -65,7 +65,13 @@ export async function serveControlLink(
     );
     scope.go(async (signal) => {
       await ports.identityChanged(signal);
-      throw new Fault("identityChanged", "The certificate on disk has changed");
+      throw new Fault(
+        "identityChanged",
+        "The certificate on disk has changed",
+        {
+          returnWithinMs: 0,
+        },
+      );
     });
     for (;;) {
       const message = parseFromGateway(await reader.next(scope.signal));
@@ -167,10 +173,14 @@ function take(
       return handlers.cancel(message.tunnel);
     case "drain":
       throw new Fault("gatewayDraining", "The gateway asked us to come back", {
-        returnWithinMs: message.reconnect_within_ms,
+        // 0 is for what we do ourselves: nobody else may make us spin.
+        returnWithinMs: Math.max(1_000, message.reconnect_within_ms),
       });
     case "heartbeat":
-      if (message.echo) link.send(JSON.stringify({ type: "heartbeat" }));
+      // Whoever asks and does not read has enough to hear.
+      if (message.echo && link.bufferedBytes === 0) {
+        link.send(JSON.stringify({ type: "heartbeat" }));
+      }
       return;
     default:
       return message satisfies never;

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { withDeadline } from "../base/deadline.ts";
+import { plainText } from "../base/text.ts";
 import {
   type FromAgent,
   type HeartbeatValues,
@@ -10,7 +11,10 @@ import {
   type Welcome,
 } from "../protocol/control.ts";
 import { Fault, type FaultCode } from "../protocol/fault.ts";
-import { HELLO_TIMEOUT_MS } from "../protocol/limits.ts";
+import {
+  FAULT_MESSAGE_MAX_CHARS,
+  HELLO_TIMEOUT_MS,
+} from "../protocol/limits.ts";
 import { PROTOCOL_VERSION } from "../protocol/version.ts";
 import type { Heartbeats, Watch } from "../transport/heartbeats.ts";
 import type { Link } from "../transport/link.ts";
@@ -166,10 +170,16 @@ export class AgentSession {
         return this.#asked.get(message.tunnel)?.opened();
       case "refused":
         return this.#asked.get(message.tunnel)?.refused(
-          new Fault(message.code as FaultCode, message.message),
+          new Fault(
+            message.code as FaultCode,
+            plainText(message.message, FAULT_MESSAGE_MAX_CHARS),
+          ),
         );
       case "heartbeat":
-        if (message.echo) this.#send({ type: "heartbeat" });
+        // Whoever asks and does not read has enough to hear.
+        if (message.echo && this.#link.bufferedBytes === 0) {
+          this.#send({ type: "heartbeat" });
+        }
         return;
       default:
         return message satisfies never;

@@ -100,7 +100,7 @@ class Leg implements LinkHandlers {
   message(message: string | Uint8Array): void {
     this.#watch?.heard();
     if (message === HEARTBEAT_TEXT) return;
-    if (message === HEARTBEAT_ECHO_TEXT) return this.link.send(HEARTBEAT_TEXT);
+    if (message === HEARTBEAT_ECHO_TEXT) return this.#answer();
     if (typeof message !== "string") this.bytes += message.byteLength;
     const onward = this.#other.link;
     onward.send(message);
@@ -127,6 +127,12 @@ class Leg implements LinkHandlers {
     if (this.endedAt !== Infinity) return;
     this.endedAt = endCount++;
     this.fault = fault;
+  }
+
+  /** Whoever asks and does not read hears no more: it has enough to hear. */
+  #answer(): void {
+    if (this.link.bufferedBytes > BUFFERED_MAX_BYTES) return;
+    this.link.send(HEARTBEAT_TEXT);
   }
 
   /** A broken link is, to the far end, a peer that has gone. */

@@ -96,6 +96,8 @@ function newHttpServer(ports: ServerPorts, timers: RequestTimers): Server {
   const listener = getRequestListener(
     (request, { incoming }) =>
       ports.request(request, callerOf(incoming as IncomingMessage)),
+    // Bun's own Request and Response stay what they are.
+    { overrideGlobalObjects: false },
   );
   const http = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, listener);
   http.on("upgrade", (request, socket: Duplex, head) => {

@@ -170,6 +170,8 @@ export class StreamEnd {
   peerBytes(chunk: Uint8Array, nowMs: number): void {
     if (this.#finished) return;
     this.#checkPeerBytes(chunk.byteLength);
+    // Credit does not count it: a program that takes nothing gets none.
+    if (chunk.byteLength === 0) return;
     this.#receivedOffset += chunk.byteLength;
     this.#window.received(this.#receivedOffset, nowMs);
     const caughtUp = this.#deliveredOffset ===
@@ -197,6 +199,15 @@ export class StreamEnd {
         );
       default:
         return message satisfies never;
+    }
+  }
+
+  /** The other end has said goodbye, which only our last words can have made it do. */
+  peerFinished(): void {
+    const isAllSent = this.#sendState === "ended" ||
+      this.#sendState === "acknowledged";
+    if (isAllSent && this.#receiveState === "delivered") {
+      this.#finish(undefined);
     }
   }
 

@@ -44,8 +44,8 @@ export class Backoff {
    */
   next(fault: Fault, livedMs: number, capMs: number): number {
     if (livedMs >= STABLE_AFTER_MS) this.#failures = 0;
-    // Our own doing, one agent at a time: no storm to spread.
-    if (fault.code === "identityChanged") return 0;
+    // Our own doing, one agent at a time: no failure, and no storm to spread.
+    if (fault.returnWithinMs === 0) return 0;
     this.#failures++;
     if (fault.returnWithinMs !== undefined) {
       return this.#uniform(

@@ -35,7 +35,11 @@ export interface Link {
   /** Queues `message`; does nothing once the link is closing. */
   send(message: string | Uint8Array): void;
 
-  /** Stops reading, so that the peer feels it; a few more may still arrive. */
+  /**
+   * Stops reading, so that the peer feels it. What one read of the socket has
+   * brought, half a MiB at most, still arrives: few long messages, or
+   * thousands of short ones.
+   */
   pause(): void;
   resume(): void;
 

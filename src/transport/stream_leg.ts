@@ -13,8 +13,14 @@ import type { Heartbeats, Watch } from "./heartbeats.ts";
 import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
 import { closeNormally, closeWithFault, faultOfEnd } from "./link_end.ts";
 
+/** RFC 6455 §7.4.1. */
+const NORMAL_CLOSE = 1000;
+
 /** How long `joined` may take: what the gateway allows itself, and a little. */
 const JOIN_TIMEOUT_MS = OPEN_TIMEOUT_MS + 5_000;
+
+/** Above this, a link has enough to send without answers to heartbeats. */
+const ANSWER_MAX_BYTES = 1024 * 1024;
 
 /** What a stream hears of the link that carries it at present. */
 export interface LegOwner {
@@ -25,6 +31,8 @@ export interface LegOwner {
   legBytes(chunk: Uint8Array): void;
   legMessage(message: EndMessage): void;
   legDrained(): void;
+  /** The other end has heard all, and is gone: only over a link that is not the first. */
+  legFinished(): void;
   /** What the peer said may not be said. */
   legFailed(fault: Fault): void;
   /** The last call, exactly once. */
@@ -110,13 +118,22 @@ export class StreamLeg implements LinkHandlers {
   }
 
   closed(end: LinkEnd): void {
+    const isGoodbye = end.code === NORMAL_CLOSE && this.#resumeOffset &&
+      (this.#state === "joining" || this.#state === "resuming");
+    if (isGoodbye) this.#owner.legFinished();
     this.#ended(faultOfEnd(end));
   }
 
   #text(text: string): void {
     if (text === HEARTBEAT_TEXT) return;
-    if (text === HEARTBEAT_ECHO_TEXT) return this.#link.send(HEARTBEAT_TEXT);
+    if (text === HEARTBEAT_ECHO_TEXT) return this.#answer();
     this.#take(parseStreamMessage(text));
+  }
+
+  #answer(): void {
+    // Who asks and does not read is told by what is queued already.
+    if (this.#link.bufferedBytes > ANSWER_MAX_BYTES) return;
+    this.#link.send(HEARTBEAT_TEXT);
   }
 
   #take(message: StreamMessage): void {

@@ -156,6 +156,10 @@ class LinkedStream implements StreamSink, LegOwner {
     this.#end.linkReady(true);
   }
 
+  legFinished(): void {
+    this.#end.peerFinished();
+  }
+
   legFailed(fault: Fault): void {
     this.#end.localFailed(fault);
   }

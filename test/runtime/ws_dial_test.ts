@@ -193,10 +193,9 @@ test("dialWebSocket() gives up on a server that never answers, and hangs up", as
     socket.resume();
   });
   const startMs = performance.now();
-  const dialing = dialWebSocket(
-    request(silent.port, { timeoutMs: 200 }),
-    NEVER,
-  );
+  const { signal } = new AbortController();
+  const patience = { timeoutMs: 200 };
+  const dialing = dialWebSocket(request(silent.port, patience), signal);
   expect(said(await rejection(dialing), silent.port)).toEqual({
     code: "gatewayUnreachable",
     message: "Cannot reach 127.0.0.1:PORT: no answer in 0.2 s",
@@ -204,6 +203,7 @@ test("dialWebSocket() gives up on a server that never answers, and hangs up", as
     retryAfterMs: undefined,
   });
   expect(performance.now() - startMs).toBeLessThan(1_500);
+  expect(abortListenerCount(signal)).toBe(0);
   await gone.promise;
 });
 
@@ -254,6 +254,17 @@ test("dialWebSocket() does not dial when it was told to stop before", async () =
 test("dialWebSocket() rejects, and does not throw, for an address that is none", async () => {
   const dialing = dialWebSocket(request(1, { url: "nonsense" }), NEVER);
   expect(await rejection(dialing)).toBeInstanceOf(Error);
+});
+
+test("dialWebSocket() shows the headers that it was given", async () => {
+  const seen: (string | undefined)[] = [];
+  await using bench = await WsBench.open(undefined, (visitor) => {
+    seen.push(visitor.header("x-agent-id"), visitor.path);
+    return visitor.accept(STREAM_SUBPROTOCOL);
+  });
+  const link = await bench.dial();
+  link.terminate();
+  expect(seen).toEqual(["7", "/tunnel"]);
 });
 
 test("dialWebSocket() leaves no listener on a signal that lives on", async () => {

@@ -10,9 +10,11 @@ class FakeSocket extends EventEmitter {
   readyState = 1;
   bufferedAmount = 0;
   readonly calls: string[] = [];
+  readonly sentMessages: unknown[] = [];
   readonly #sent: (() => void)[] = [];
 
-  send(_message: unknown, sent: () => void): void {
+  send(message: unknown, sent: () => void): void {
+    this.sentMessages.push(message);
     this.#sent.push(sent);
   }
 
@@ -163,6 +165,14 @@ test("WsLink sends and closes nothing once its socket is closing", () => {
   socket.readyState = 2;
   link.send("too late");
   link.close(1000, "");
-  socket.flush(0);
-  expect(socket.calls).toEqual(["pause"]);
+  expect([socket.calls, socket.sentMessages]).toEqual([["pause"], []]);
+});
+
+test("WsLink stays paused when it is handed on", () => {
+  const socket = new FakeSocket();
+  const link = linkOver(socket);
+  new LinkEar(link);
+  link.pause();
+  new LinkEar(link);
+  expect(socket.calls).toEqual(["pause", "resume", "pause"]);
 });

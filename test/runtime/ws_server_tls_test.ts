@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, jest, test } from "bun:test";
 import { connect } from "node:tls";
 import { STREAM_SUBPROTOCOL } from "../../src/protocol/version.ts";
 import { dialWebSocket } from "../../src/runtime/ws_dial.ts";
@@ -52,8 +52,22 @@ async function visit(
     timeoutMs: 10_000,
   }, new AbortController().signal);
   const ear = new LinkEar(link);
-  await ear.heard(1);
+  await untilTurned(() => ear.messages.length > 0);
   return { link, ear };
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Waits by turns of the loop, for a test that moves the timers itself. */
+async function untilTurned(holds: () => boolean): Promise<void> {
+  for (let turn = 0; !holds(); turn++) {
+    if (turn > 50_000) throw new Error("Waited in vain");
+    await turns(1);
+  }
 }
 
 function pemOf({ certPem, keyPem }: DevCertificate) {
@@ -124,6 +138,47 @@ test("listenWebSockets() shows the certificate to plain requests as well", async
     tls: { ca: pki.caPem, ...pemOf(operator) },
   });
   expect(await response.json()).toMatchObject({ OU: "ADMINS", CN: "ana" });
+});
+
+afterEach(() => void jest.useRealTimers());
+
+test("listenWebSockets() cuts who asks for nothing over TLS, and never a link", async () => {
+  await using pki = await makeDevPki();
+  await using server = (await openGateway(pki)).server;
+  const operator = pemOf(await pki.operator("ana"));
+  jest.useFakeTimers();
+  const callers = ["", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
+    .map((text) => {
+      const { port } = server;
+      const options = { port, host: "127.0.0.1", checkServerIdentity };
+      const socket = connect({ ...options, ca: pki.caPem });
+      const seen = { text: "", isSecure: false, isClosed: false };
+      socket.on("data", (data) => seen.text += String(data));
+      socket.on("secureConnect", () => {
+        seen.isSecure = true;
+        socket.write(text);
+      });
+      socket.on("close", () => seen.isClosed = true);
+      socket.on("error", () => seen.isClosed = true);
+      return seen;
+    });
+  const dialing = visit(server.port, pki, operator);
+  await untilTurned(() => callers.every(({ isSecure }) => isSecure));
+  await untilTurned(() => callers[2]?.text.includes("200 OK") ?? false);
+  const { link, ear } = await dialing;
+  jest.advanceTimersByTime(9_000);
+  await turns(100);
+  expect(callers.map(({ isClosed }) => isClosed)).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  jest.advanceTimersByTime(2_000);
+  await untilTurned(() => callers.every(({ isClosed }) => isClosed));
+  jest.advanceTimersByTime(3_600_000);
+  await turns(100);
+  expect(ear.ends).toEqual([]);
+  link.terminate();
 });
 
 test("WsServer.setTls() changes what new callers see, and leaves links alone", async () => {

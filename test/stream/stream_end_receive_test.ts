@@ -59,6 +59,15 @@ test("StreamEnd takes a message of 64 KiB and refuses one byte more", () => {
   refuses(end, 64 * KIB + 1, "messageTooLarge");
 });
 
+test("StreamEnd gives the program no empty chunk, which no credit would bound", () => {
+  const { end, sink } = listedEnd();
+  sink.takes = false;
+  for (let i = 0; i < 1_000; i++) end.peerBytes(bytes(0), 0);
+  end.peerBytes(bytes(1), 0);
+  for (let i = 0; i < 1_000; i++) end.peerBytes(bytes(0), 0);
+  expect(sink.news()).toEqual(["deliver 1"]);
+});
+
 test("StreamEnd ends the program's input and acknowledges the end as one more", () => {
   const { end, sink } = listedEnd();
   end.peerBytes(bytes(5), 0);

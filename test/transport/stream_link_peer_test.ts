@@ -96,6 +96,18 @@ test("runStream() answers a heartbeat that asks, and no other", async () => {
   expect(bench.side.ending).toBe("not yet");
 });
 
+test("runStream() holds no answers without end for a peer that asks and does not read", async () => {
+  await using bench = new RawBench();
+  await bench.join();
+  bench.side.link.block();
+  // Each answer takes 20 bytes: 100,000 would be 2 MB.
+  for (let i = 0; i < 100_000; i++) bench.peer.send(HEARTBEAT_ECHO_TEXT);
+  await settle();
+  expect(bench.side.link.bufferedBytes).toBeGreaterThan(1024 * KIB);
+  expect(bench.side.link.bufferedBytes).toBeLessThan(1025 * KIB);
+  expect(bench.side.ending).toBe("not yet");
+});
+
 test("runStream() beats with the values that joined names", async () => {
   await using bench = new RawBench();
   let beatCount = 0;
