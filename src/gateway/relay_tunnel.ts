@@ -1,4 +1,5 @@
 import { Fault } from "../protocol/fault.ts";
+import { RESUME_TOKEN_MAX_CHARS } from "../protocol/limits.ts";
 import type { ResumeClaims, ResumeTokens } from "../protocol/resume_token.ts";
 import type { Joined } from "../protocol/stream_message.ts";
 import type { Link } from "../transport/link.ts";
@@ -20,6 +21,8 @@ export interface TunnelFacts {
   readonly deviceId: number;
   readonly deviceName: string;
   readonly service: string;
+  /** Which start of the agent it belongs to; undefined: it does not say. */
+  readonly instance: string | undefined;
   readonly operatorName: string;
   readonly operatorSubject: string;
   readonly operatorAddress: string;
@@ -85,16 +88,15 @@ async function joinedOf(
       subject: ends[role].caller.principal.subject,
       device: facts.deviceId,
       service: facts.service,
+      instance: facts.instance,
       operator: facts.operatorName,
       operator_subject: facts.operatorSubject,
     };
-    return {
-      type: "joined",
-      tunnel: facts.tunnelId,
-      heartbeat,
-      resume_token: await resumeTokens.issue(claims),
-      detach_ms: limits.detachMs,
-    };
+    const token = await resumeTokens.issue(claims);
+    const plain: Joined = { type: "joined", tunnel: facts.tunnelId, heartbeat };
+    // Subjects of unheard-of length: such a tunnel cannot come back.
+    if (token.length > RESUME_TOKEN_MAX_CHARS) return plain;
+    return { ...plain, resume_token: token, detach_ms: limits.detachMs };
   };
   const [agent, operator] = await Promise.all([
     joined("agent"),

@@ -223,6 +223,7 @@ function factsOf(wish: Wish, session: AgentSession): TunnelFacts {
     deviceId: wish.deviceId,
     deviceName: session.name,
     service: wish.service,
+    instance: session.instance,
     operatorName: principal.name,
     operatorSubject: principal.subject,
     operatorAddress: address,

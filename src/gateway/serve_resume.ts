@@ -9,7 +9,12 @@ import {
 } from "../transport/link_end.ts";
 import type { Admitted } from "./admit.ts";
 import type { End, Returned } from "./meetings.ts";
+import type { Registry } from "./registry.ts";
 import { relayTunnel, type RelayTunnelPorts } from "./relay_tunnel.ts";
+
+export interface ServeResumePorts extends RelayTunnelPorts {
+  readonly registry: Registry;
+}
 
 /**
  * Serves an end of a tunnel that comes back over a new link: waits for the
@@ -22,7 +27,7 @@ export async function serveResume(
   link: Link,
   caller: Admitted,
   token: string,
-  ports: RelayTunnelPorts,
+  ports: ServeResumePorts,
   signal: AbortSignal,
 ): Promise<void> {
   const claims = await ports.resumeTokens.read(token);
@@ -34,6 +39,7 @@ export async function serveResume(
   }
   // Its other end has heard all, and has said goodbye.
   if (ports.meetings.isFinished(claims.tunnel)) return closeNormally(link);
+  checkInstance(claims, ports);
   const self = { link, caller };
   const other = await waitForOther(claims, self, ports, signal);
   if (!other) return;
@@ -43,10 +49,24 @@ export async function serveResume(
   await relayTunnel(factsOf(claims, ends, ports), ends, ports, signal);
 }
 
+/** @throws {Fault} `agentStopping` if the agent's end cannot come any more. */
+function checkInstance(claims: ResumeClaims, ports: ServeResumePorts): void {
+  const now = ports.registry.find(claims.device)?.instance;
+  if (now === undefined || claims.instance === undefined) return;
+  if (now === claims.instance) return;
+  throw new Fault(
+    "agentStopping",
+    "The agent was restarted: the session is lost",
+    {
+      hint: "Open a new tunnel",
+    },
+  );
+}
+
 async function waitForOther(
   claims: ResumeClaims,
   self: Returned,
-  ports: RelayTunnelPorts,
+  ports: ServeResumePorts,
   signal: AbortSignal,
 ): Promise<Returned | undefined> {
   const gone = new AbortController();
@@ -76,13 +96,14 @@ async function waitForOther(
 function factsOf(
   claims: ResumeClaims,
   ends: Readonly<Record<End, Returned>>,
-  ports: RelayTunnelPorts,
+  ports: ServeResumePorts,
 ) {
   return {
     tunnelId: claims.tunnel,
     deviceId: claims.device,
     deviceName: ports.store.find(claims.device)?.name ?? "",
     service: claims.service,
+    instance: claims.instance,
     operatorName: claims.operator,
     operatorSubject: claims.operator_subject,
     operatorAddress: ends.operator.caller.address,

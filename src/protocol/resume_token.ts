@@ -16,6 +16,8 @@ const claimsSchema = z.object({
   subject: z.string().max(SUBJECT_MAX_CHARS),
   device: deviceIdSchema,
   service: serviceNameSchema,
+  /** Which start of the agent the tunnel belongs to, if it says. */
+  instance: tunnelIdSchema.optional(),
   /** The operator's name and subject, for the audit of a later gateway. */
   operator: z.string().max(OPERATOR_NAME_MAX_CHARS),
   operator_subject: z.string().max(SUBJECT_MAX_CHARS),
