@@ -211,6 +211,7 @@ export class Gateway {
       rendezvous: this.#rendezvous,
       quotas: this.#quotas,
       meetings: this.#meetings,
+      attached: () => this.#meetings.recheck(),
       refused: (refusal: Refusal) => this.#door.write(refusal),
     };
     return new Map<string, Route>([

@@ -14,6 +14,8 @@ export interface Returned {
 interface Waiting {
   readonly end: End;
   readonly returned: Returned;
+  /** Looks whether there is still something to wait for. */
+  readonly recheck: () => void;
   /** Takes it away: it has met the other end, or is not wanted any more. */
   readonly leave: () => void;
 }
@@ -52,12 +54,15 @@ export class Meetings {
    * An end has come back. Returns the other one, if it is here already;
    * else waits until it comes, and returns undefined: it takes both then.
    *
+   * @param recheck Called when a device has come online: aborts `gone` if
+   * there is nothing to wait for any more.
    * @param gone Aborts when the link of this end, or its time, is over.
    */
   async meet(
     tunnelId: string,
     end: End,
     returned: Returned,
+    recheck: () => void,
     gone: AbortSignal,
   ): Promise<Returned | undefined> {
     // Somebody who dials anew knows that the old links are dead.
@@ -74,20 +79,18 @@ export class Meetings {
       const fault = new Fault("linkReplaced", "A newer link of this end came");
       closeWithFault(other.returned.link, fault);
     }
-    await this.#wait(tunnelId, end, returned, gone);
+    await this.#wait(tunnelId, { end, returned, recheck }, gone);
     return undefined;
   }
 
   async #wait(
     tunnelId: string,
-    end: End,
-    returned: Returned,
+    who: Omit<Waiting, "leave">,
     gone: AbortSignal,
   ): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = {
-      end,
-      returned,
+      ...who,
       leave: () => {
         if (this.#waiting.get(tunnelId) === waiting) {
           this.#waiting.delete(tunnelId);
@@ -100,6 +103,11 @@ export class Meetings {
     if (gone.aborted) waiting.leave();
     await promise;
     gone.removeEventListener("abort", waiting.leave);
+  }
+
+  /** A device has come online: some may wait in vain from now on. */
+  recheck(): void {
+    for (const waiting of [...this.#waiting.values()]) waiting.recheck();
   }
 
   #remember(tunnelId: string): void {

@@ -84,9 +84,15 @@ async function waitForOther(
       gone.abort(new Fault("openTimedOut", "The other end is not back yet")),
     () => undefined, // It came, or this one has gone.
   );
-  const { meetings } = ports;
+  const recheck = () => {
+    try {
+      checkInstance(claims, ports);
+    } catch (error) {
+      gone.abort(error);
+    }
+  };
   const { tunnel, role } = claims;
-  const other = await meetings.meet(tunnel, role, self, either);
+  const other = await ports.meetings.meet(tunnel, role, self, recheck, either);
   if (either.aborted) closeWithFault(self.link, Fault.from(either.reason));
   else gone.abort();
   await timer;
