@@ -92,6 +92,7 @@ function helloOf(settings: AgentSettings, services: Service[]): Hello {
     software: settings.software,
     device: { id: settings.deviceId, name: settings.name },
     services,
+    instance: settings.instance,
   };
 }
 

@@ -50,6 +50,8 @@ export interface AgentSettings {
   readonly name: string;
   readonly services: ReadonlyMap<string, ServiceAddress>;
   readonly tunnelsMax: number;
+  /** 128 random bits in hexadecimal, new with each start. */
+  readonly instance: string;
   /** Our version, as it is told to the gateway. */
   readonly software: string;
 }

@@ -9,7 +9,11 @@ import { STREAM_SUBPROTOCOL } from "../protocol/version.ts";
 import type { ByteSocket } from "../transport/byte_socket.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault } from "../transport/link_end.ts";
-import { runStream, type StreamResult } from "../transport/stream_link.ts";
+import {
+  type ResumePorts,
+  runStream,
+  type StreamResult,
+} from "../transport/stream_link.ts";
 import type { AgentPorts, AgentSettings } from "./ports.ts";
 
 export interface TunnelRequest {
@@ -43,7 +47,11 @@ export async function runTunnel(
     result = await runStream(
       socket,
       link,
-      { ...ports, joined: () => undefined },
+      {
+        ...ports,
+        joined: () => undefined,
+        resume: resumePorts(request, ports, settings),
+      },
       signal,
     );
   } catch (error) {
@@ -63,6 +71,29 @@ export async function runTunnel(
     receivedBytes,
     code: fault?.code ?? "ok",
   });
+}
+
+/** How this end comes back after its link was lost. */
+function resumePorts(
+  { gatewayUrl, open }: TunnelRequest,
+  ports: AgentPorts,
+  settings: AgentSettings,
+): ResumePorts {
+  const tunnelId = open.tunnel;
+  return {
+    random: ports.random,
+    dial: (token, signal) =>
+      ports.dial({
+        url: `${gatewayUrl}/resume`,
+        subprotocol: STREAM_SUBPROTOCOL,
+        headers: {
+          "X-Agent-ID": String(settings.deviceId),
+          "Authorization": `Bearer ${token}`,
+        },
+      }, signal),
+    lost: (fault) => ports.log.warn("tunnel.detach", { tunnelId }, fault),
+    back: (ms) => ports.log.info("tunnel.resume", { tunnelId, ms }),
+  };
 }
 
 /** Connects to the service and dials the gateway at once; both or neither. */

@@ -7,6 +7,7 @@ import type { AgentPorts } from "../agent/ports.ts";
 import type { Log } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
 import { Fault } from "../protocol/fault.ts";
+import { randomHex } from "../protocol/id.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
 import { HttpsClient } from "../runtime/https_client.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
@@ -48,7 +49,8 @@ export async function runAgent(
   const { identity, wake } = watchIdentity(config);
   using stop = stopOnSignals(log, { onHangUp: wake });
   const ports = agentPorts(config, identity, log);
-  const agent = new Agent({ ...config, software: VERSION }, {
+  const self = { instance: randomHex(), software: VERSION };
+  const agent = new Agent({ ...config, ...self }, {
     ...ports,
     identityChanged: identity.changed,
   });

@@ -5,6 +5,7 @@ import { Gateway } from "../gateway/gateway.ts";
 import { createHttpApp, createMetricsApp } from "../gateway/http.ts";
 import { GatewayMetrics } from "../gateway/metrics.ts";
 import type { DeviceStore } from "../policy/device_store.ts";
+import type { ResumeTokens } from "../protocol/resume_token.ts";
 import { printSocketAddress } from "../protocol/socket_address.ts";
 import { openAuditFile } from "../runtime/audit_file.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
@@ -17,6 +18,7 @@ import { Heartbeats } from "../transport/heartbeats.ts";
 import { loadGatewayConfig } from "./gateway_config.ts";
 import { type GatewayIdentity, openIdentity } from "./gateway_identity.ts";
 import { createLog } from "./log.ts";
+import { openResumeTokens } from "./resume_key.ts";
 import { type Options, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import { COMMIT, VERSION } from "./version.ts";
@@ -38,12 +40,14 @@ export async function runGateway(
     onHangUp: identity.nudge,
   });
   using store = openDeviceStore(config.stateDir);
+  const resumeTokens = await openResumeTokens(config.stateDir);
   const never = new AbortController().signal;
   await using scope = new Scope(never);
   const { gateway, heartbeats, metrics } = makeGateway(
     config,
     identity,
     store,
+    resumeTokens,
     log,
     scope,
   );
@@ -81,6 +85,7 @@ function makeGateway(
   config: GatewayConfig,
   identity: GatewayIdentity,
   store: DeviceStore,
+  resumeTokens: ResumeTokens,
   log: Log,
   scope: Scope,
 ) {
@@ -104,6 +109,7 @@ function makeGateway(
     identity: identity.ports,
     heartbeat: config.heartbeat,
     limits: config.limits,
+    resumeTokens,
     software: VERSION,
   });
   return { gateway, heartbeats, metrics };

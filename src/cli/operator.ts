@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Scope } from "../base/scope.ts";
+import { plainText } from "../base/text.ts";
 import {
   type OperatorConfig,
   operatorConfig,
@@ -69,15 +70,19 @@ export async function asOperator<T>(
   await using scope = new Scope(stop);
   scope.go((signal) => heartbeats.run(signal));
   const proxyOf = (url: string) => proxyFor(url, proxy, process.env);
+  const say = options["quiet"] ? () => undefined : output.say;
   return await work({
     config,
     signal: stop,
-    say: options["quiet"] ? () => undefined : output.say,
+    say,
     ports: {
       clock: bunClock,
       heartbeats,
       budget: new WindowBudget(WINDOW_BUDGET_BYTES),
       gatewayUrl: config.gatewayUrl,
+      random: Math.random,
+      lost: (fault) => say(`${plainText(fault.message, 200)}; coming back`),
+      back: (ms) => say(`The tunnel is back after ${(ms / 1000).toFixed(1)} s`),
       dial: async (url, subprotocol, headers, signal) =>
         await dialWebSocket({
           url,

@@ -1,6 +1,10 @@
 import { STREAM_SUBPROTOCOL } from "../protocol/version.ts";
 import type { ByteSocket } from "../transport/byte_socket.ts";
-import { runStream, type StreamCounts } from "../transport/stream_link.ts";
+import {
+  type ResumePorts,
+  runStream,
+  type StreamCounts,
+} from "../transport/stream_link.ts";
 import type { OperatorPorts } from "./ports.ts";
 
 /** Which service of which device. */
@@ -32,7 +36,20 @@ export async function runOperatorTunnel(
       socket.reset();
       throw error;
     });
-  const result = await runStream(socket, link, { ...ports, joined }, signal);
+  const resume: ResumePorts = {
+    random: ports.random,
+    dial: (token, signal) =>
+      ports.dial(
+        `${ports.gatewayUrl}/resume`,
+        STREAM_SUBPROTOCOL,
+        { ...headers, "Authorization": `Bearer ${token}` },
+        signal,
+      ),
+    lost: ports.lost,
+    back: ports.back,
+  };
+  const streamPorts = { ...ports, joined, resume };
+  const result = await runStream(socket, link, streamPorts, signal);
   if (result.fault) throw result.fault;
   return result;
 }

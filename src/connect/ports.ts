@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { Fault } from "../protocol/fault.ts";
 import type { WindowBudget } from "../stream/window_budget.ts";
 import type { Heartbeats } from "../transport/heartbeats.ts";
 import type { Link } from "../transport/link.ts";
@@ -9,6 +10,12 @@ export interface OperatorPorts {
   readonly clock: Clock;
   readonly heartbeats: Heartbeats;
   readonly budget: WindowBudget;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** A tunnel has lost its link and dials again. */
+  readonly lost: (fault: Fault) => void;
+  /** It goes on, `ms` later. */
+  readonly back: (ms: number) => void;
   /** `wss://host/tunnel`: other paths are relative to it. */
   readonly gatewayUrl: string;
   /** Dials with the operator's certificate. @throws {Fault} */

@@ -43,6 +43,8 @@ export class AgentSession {
   readonly name: string;
   /** Canonical subject of the agent's certificate. */
   readonly subject: string;
+  /** Which start of the agent it is; undefined: it does not say. */
+  readonly instance: string | undefined;
   services: readonly Service[];
   readonly #link: Link;
   readonly #reader: MessageReader;
@@ -62,6 +64,7 @@ export class AgentSession {
     this.name = hello.device.name;
     this.subject = subject;
     this.services = hello.services;
+    this.instance = hello.instance;
     this.#link = link;
     this.#reader = reader;
     this.#ports = ports;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { heartbeatSchema, type HeartbeatValues } from "../protocol/control.ts";
 import { parseGatewayUrl } from "../protocol/gateway_url.ts";
 import { type IpRange, parseIpRange } from "../protocol/ip_range.ts";
-import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
+import { DETACH_MAX_MS, OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
 import {
   type SocketAddress,
   socketAddressSchema,
@@ -97,6 +97,7 @@ const limitsSchema = z.strictObject({
   tunnels_per_address_max: countSchema.default(256),
   links_per_address_max: countSchema.default(4_096),
   links_max: countSchema.default(50_000),
+  detach_ms: z.int().min(0).max(DETACH_MAX_MS).default(60_000),
   open_timeout_ms: z.int().min(100).max(DURATION_MAX_MS)
     .default(OPEN_TIMEOUT_MS),
 });
@@ -148,6 +149,7 @@ export function gatewayConfig(file: GatewayConfigFile): GatewayConfig {
       linksPerAddressMax: limits.links_per_address_max,
       linksMax: limits.links_max,
       openTimeoutMs: limits.open_timeout_ms,
+      detachMs: limits.detach_ms,
     },
     heartbeat: file.heartbeat,
     drainGraceMs: file.drain.grace_ms,

@@ -66,10 +66,10 @@ export class Door {
    *
    * @throws {Fault} Why not, written down.
    */
-  admit(caller: Caller, path: string, role: Principal["role"]): Admitted {
+  admit(caller: Caller, path: string, role?: Principal["role"]): Admitted {
     try {
       const admitted = admit(caller, this.#ports.identity);
-      needRole(admitted, role);
+      if (role) needRole(admitted, role);
       return admitted;
     } catch (error) {
       throw this.refuse(caller, path, error);

@@ -5,6 +5,7 @@ import {
   CONTROL_PATH,
   CONTROL_SUBPROTOCOL,
   DEVICES_PATH,
+  RESUME_PATH,
   STREAM_PATH,
   STREAM_SUBPROTOCOL,
 } from "../protocol/version.ts";
@@ -14,6 +15,7 @@ import type { Caller, Visitor } from "../transport/visitor.ts";
 import { type Admitted, checkStillValid } from "./admit.ts";
 import { Door } from "./door.ts";
 import { statusOf } from "./fault_status.ts";
+import { Meetings } from "./meetings.ts";
 import { OpenLinks } from "./open_links.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { Refusal } from "./refusal_limiter.ts";
@@ -21,6 +23,7 @@ import { Registry } from "./registry.ts";
 import { Rendezvous } from "./rendezvous.ts";
 import { serveAgent } from "./serve_agent.ts";
 import { serveOperator } from "./serve_operator.ts";
+import { serveResume } from "./serve_resume.ts";
 import { TunnelQuotas } from "./tunnel_quotas.ts";
 
 /** How often certificates of open links are looked at again. */
@@ -32,7 +35,8 @@ const FAREWELL_MS = 2_000;
 /** One kind of link: who may open it, and what serves it. */
 interface Route {
   readonly subprotocol: string;
-  readonly role: "agent" | "operator";
+  /** Undefined: either. */
+  readonly role?: "agent" | "operator";
   readonly serve: (
     link: Link,
     caller: Admitted,
@@ -48,6 +52,7 @@ export class Gateway {
   readonly #log: Log;
   readonly #openLinks: OpenLinks;
   readonly #rendezvous = new Rendezvous();
+  readonly #meetings = new Meetings();
   readonly #quotas: TunnelQuotas;
   readonly #door: Door;
   readonly #routes: ReadonlyMap<string, Route>;
@@ -205,6 +210,8 @@ export class Gateway {
       openLinks: this.#openLinks,
       rendezvous: this.#rendezvous,
       quotas: this.#quotas,
+      meetings: this.#meetings,
+      attached: () => this.#meetings.recheck(),
       refused: (refusal: Refusal) => this.#door.write(refusal),
     };
     return new Map<string, Route>([
@@ -224,6 +231,14 @@ export class Gateway {
             this.#rendezvous.redeem(ticket, subject)({ link, agent });
             return Promise.resolve();
           }),
+      }],
+      [RESUME_PATH, {
+        subprotocol: STREAM_SUBPROTOCOL,
+        serve: (link, caller, visitor, signal) =>
+          this.#counted(this.#auditing(visitor, () => {
+            const token = bearer(visitor.header("authorization"));
+            return serveResume(link, caller, token, ports, signal);
+          })),
       }],
       [CONNECT_PATH, {
         subprotocol: STREAM_SUBPROTOCOL,
@@ -255,5 +270,5 @@ export class Gateway {
 
 function bearer(authorization: string | undefined): string {
   // RFC 6750 §2.1; the scheme's name is case-insensitive (RFC 9110 §11.1).
-  return /^bearer ([0-9a-f]+)$/i.exec(authorization ?? "")?.[1] ?? "";
+  return /^bearer ([\w.-]+)$/i.exec(authorization ?? "")?.[1] ?? "";
 }

@@ -3,6 +3,7 @@ import type { Log } from "../base/log.ts";
 import type { AuditLog } from "../policy/audit.ts";
 import type { DeviceStore } from "../policy/device_store.ts";
 import type { HeartbeatValues } from "../protocol/control.ts";
+import type { ResumeTokens } from "../protocol/resume_token.ts";
 import type { Heartbeats } from "../transport/heartbeats.ts";
 import type { AdmitPorts } from "./admit.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -15,6 +16,8 @@ export interface GatewayLimits {
   readonly linksPerAddressMax: number;
   readonly linksMax: number;
   readonly openTimeoutMs: number;
+  /** How long each end of a tunnel waits for a new link. */
+  readonly detachMs: number;
 }
 
 /** What a gateway needs of the machine. */
@@ -28,6 +31,7 @@ export interface GatewayPorts {
   readonly identity: AdmitPorts;
   readonly heartbeat: HeartbeatValues;
   readonly limits: GatewayLimits;
+  readonly resumeTokens: ResumeTokens;
   /** Our version, as it is told to agents. */
   readonly software: string;
 }

@@ -14,6 +14,8 @@ import type { Registry } from "./registry.ts";
 export interface ServeAgentPorts extends GatewayPorts {
   readonly registry: Registry;
   readonly openLinks: OpenLinks;
+  /** Told that a device has come online. */
+  readonly attached: () => void;
 }
 
 /**
@@ -46,6 +48,7 @@ export async function serveAgent(
   });
   saveServices(session, ports);
   registry.attach(session);
+  ports.attached();
   const device = session.deviceId;
   const name = plainText(session.name, DEVICE_NAME_MAX_CHARS);
   log.info("agent.online", { device, name, address: agent.address });

@@ -6,23 +6,23 @@ import {
   serviceNameSchema,
 } from "../protocol/id.ts";
 import { OPERATOR_NAME_MAX_CHARS } from "../protocol/limits.ts";
-import type { Joined } from "../protocol/stream_message.ts";
 import { CONNECT_PATH } from "../protocol/version.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault, faultOfEnd } from "../transport/link_end.ts";
 import type { Admitted } from "./admit.ts";
 import type { AgentSession } from "./agent_session.ts";
-import type { OpenLinks } from "./open_links.ts";
-import type { GatewayPorts } from "./ports.ts";
 import type { Registry } from "./registry.ts";
 import type { Refusal } from "./refusal_limiter.ts";
-import { relay, type RelayResult } from "./relay.ts";
+import {
+  relayTunnel,
+  type RelayTunnelPorts,
+  type TunnelFacts,
+} from "./relay_tunnel.ts";
 import type { Arrival, Rendezvous } from "./rendezvous.ts";
 import type { TunnelQuotas } from "./tunnel_quotas.ts";
 
-export interface ServeOperatorPorts extends GatewayPorts {
+export interface ServeOperatorPorts extends RelayTunnelPorts {
   readonly registry: Registry;
-  readonly openLinks: OpenLinks;
   readonly rendezvous: Rendezvous;
   readonly quotas: TunnelQuotas;
   /** Writes a refusal down. */
@@ -62,7 +62,11 @@ export async function serveOperator(
     });
     const arrival = await awaitAgent(link, session, wish, ports, signal);
     ports.metrics.tunnelOpened(wish.service, ports.clock.now() - startMs);
-    await joinAndRelay(link, arrival, session, wish, ports, signal);
+    const ends = {
+      agent: { link: arrival.link, caller: arrival.agent },
+      operator: { link, caller: operator },
+    };
+    await relayTunnel(factsOf(wish, session), ends, ports, signal);
   } catch (error) {
     const fault = Fault.from(error);
     ports.metrics.tunnelRefused(fault.code);
@@ -212,62 +216,19 @@ function watchEarlyEnd(link: Link, signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, left.signal]);
 }
 
-async function joinAndRelay(
-  link: Link,
-  { agent, link: agentLink }: Arrival,
-  session: AgentSession,
-  wish: Wish,
-  ports: ServeOperatorPorts,
-  signal: AbortSignal,
-): Promise<void> {
-  const { clock, heartbeats, heartbeat, log, metrics } = ports;
-  const cut = new AbortController();
-  const end = (fault: Fault) => cut.abort(fault);
-  using _operator = ports.openLinks.add(wish.operator.certificate, end);
-  using _agent = ports.openLinks.add(agent.certificate, end);
-  const joined: Joined = { type: "joined", tunnel: wish.tunnelId, heartbeat };
-  const startedAtMs = clock.wallNow();
-  const startMs = clock.now();
-  log.info("tunnel.open", logFields(wish));
-  ports.audit.write({
-    event: "tunnel.opened",
-    ...auditFields(wish),
+function factsOf(wish: Wish, session: AgentSession): TunnelFacts {
+  const { principal, address } = wish.operator;
+  return {
+    tunnelId: wish.tunnelId,
+    deviceId: wish.deviceId,
     deviceName: session.name,
-  });
-  metrics.tunnelsOpen(1);
-  const either = AbortSignal.any([signal, cut.signal]);
-  const relaying = relay(link, agentLink, heartbeats, heartbeat, either);
-  link.send(JSON.stringify(joined));
-  agentLink.send(JSON.stringify(joined));
-  const result = await relaying;
-  metrics.tunnelsOpen(-1);
-  const ms = Math.round(clock.now() - startMs);
-  reportClosed(wish, session, result, { ms, startedAtMs }, ports);
-}
-
-function reportClosed(
-  wish: Wish,
-  session: AgentSession,
-  result: RelayResult,
-  times: { readonly ms: number; readonly startedAtMs: number },
-  ports: ServeOperatorPorts,
-): void {
-  const code = result.fault?.code ?? "ok";
-  const bytes = { bytesUp: result.upBytes, bytesDown: result.downBytes };
-  ports.metrics.streamBytes("up", result.upBytes);
-  ports.metrics.streamBytes("down", result.downBytes);
-  ports.metrics.linkClosed("stream", code);
-  const { tunnelId } = wish;
-  ports.log.info("tunnel.close", { tunnelId, ms: times.ms, ...bytes, code });
-  ports.audit.write({
-    event: "tunnel.closed",
-    ...auditFields(wish),
-    deviceName: session.name,
-    startedAt: new Date(times.startedAtMs).toISOString(),
-    ms: times.ms,
-    ...bytes,
-    code,
-  });
+    service: wish.service,
+    instance: session.instance,
+    operatorName: principal.name,
+    operatorSubject: principal.subject,
+    operatorAddress: address,
+    isResumed: false,
+  };
 }
 
 function logFields(wish: Wish) {

@@ -23,7 +23,8 @@ interface Refused {
 }
 
 export interface TunnelOpened extends TunnelParties {
-  readonly event: "tunnel.opened";
+  /** Resumed: its two ends have met again, after a link was lost. */
+  readonly event: "tunnel.opened" | "tunnel.resumed";
   readonly deviceName: string;
 }
 

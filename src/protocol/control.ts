@@ -44,6 +44,8 @@ export const helloSchema = z.object({
   software: versionTextSchema,
   device: z.object({ id: deviceIdSchema, name: deviceNameSchema }),
   services: servicesField,
+  /** Random, new with each start of the agent: its tunnels end with it. */
+  instance: tunnelIdSchema.optional(),
 });
 export type Hello = z.infer<typeof helloSchema>;
 

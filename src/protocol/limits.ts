@@ -28,6 +28,12 @@ export const OPERATOR_NAME_MAX_CHARS = 256;
 export const FAULT_MESSAGE_MAX_CHARS = 512;
 export const TICKET_MAX_CHARS = 512;
 
+/** What an end shows to come back to its stream. */
+export const RESUME_TOKEN_MAX_CHARS = 2_048;
+
+/** Longest time that an end may wait for a new link. */
+export const DETACH_MAX_MS = 1_800_000;
+
 /** How long the first message of a link may take. */
 export const HELLO_TIMEOUT_MS = 10_000;
 

@@ -4,7 +4,9 @@ import { heartbeatMessageSchema, heartbeatSchema } from "./control.ts";
 import { isFaultCode } from "./fault.ts";
 import { tunnelIdSchema } from "./id.ts";
 import {
+  DETACH_MAX_MS,
   FAULT_MESSAGE_MAX_CHARS,
+  RESUME_TOKEN_MAX_CHARS,
   STREAM_CONTROL_MAX_BYTES,
   WINDOW_MAX_BYTES,
 } from "./limits.ts";
@@ -21,6 +23,10 @@ export const joinedSchema = z.object({
   type: z.literal("joined"),
   tunnel: tunnelIdSchema,
   heartbeat: heartbeatSchema,
+  /** Shown to come back after a lost link; a secret. Absent: it cannot be. */
+  resume_token: z.string().min(1).max(RESUME_TOKEN_MAX_CHARS).optional(),
+  /** How long each end waits for a new link, in milliseconds. */
+  detach_ms: z.int().min(0).max(DETACH_MAX_MS).optional(),
 });
 export type Joined = z.infer<typeof joinedSchema>;
 
@@ -32,6 +38,15 @@ const ackSchema = z.object({
   type: z.literal("ack"),
   offset: offsetSchema,
   window_bytes: z.int().min(0).max(WINDOW_MAX_BYTES),
+});
+
+/**
+ * First over a link that is not the stream's first: all below `offset` is
+ * here, and the other end sends the rest once more.
+ */
+const resumeSchema = z.object({
+  type: z.literal("resume"),
+  offset: offsetSchema,
 });
 
 /** No byte follows `offset` in this direction; the other one stays open. */
@@ -49,6 +64,7 @@ const streamMessageSchema = z.discriminatedUnion("type", [
   ackSchema,
   endSchema,
   resetSchema,
+  resumeSchema,
   heartbeatMessageSchema,
 ]);
 export type StreamMessage = z.infer<typeof streamMessageSchema>;

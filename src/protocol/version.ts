@@ -11,4 +11,5 @@ export const PROTOCOL_VERSION = 2;
 export const CONTROL_PATH = "/tunnel";
 export const STREAM_PATH = "/tunnel/stream";
 export const CONNECT_PATH = "/tunnel/connect";
+export const RESUME_PATH = "/tunnel/resume";
 export const DEVICES_PATH = "/tunnel/devices";

@@ -2,40 +2,26 @@ import { plainText } from "../base/text.ts";
 import { Fault, type FaultCode } from "../protocol/fault.ts";
 import {
   FAULT_MESSAGE_MAX_CHARS,
-  STREAM_MESSAGE_MAX_BYTES,
+  WINDOW_INITIAL_BYTES,
 } from "../protocol/limits.ts";
 import type { EndMessage } from "../protocol/stream_message.ts";
-import { ReceiveWindow } from "./receive_window.ts";
-import { SendQueue } from "./send_queue.ts";
+import { ReceiveHalf, type ReceiveSink } from "./receive_half.ts";
+import { SendHalf, type SendSink } from "./send_half.ts";
 import type { WindowBudget } from "./window_budget.ts";
 
 /** What a stream end makes happen. Called in order, never re-entered. */
-export interface StreamSink {
-  /** Sends stream bytes, at most STREAM_MESSAGE_MAX_BYTES. */
-  sendBytes(chunk: Uint8Array): void;
-  sendMessage(message: EndMessage): void;
-  /** Writes to the local program. False: not taken until `delivered()`. */
-  deliver(chunk: Uint8Array): boolean;
-  /**
-   * The peer's bytes are over, and all are taken: ends that direction of the
-   * local program. Not before, because no `drain` follows an end.
-   */
-  endLocal(): void;
-  pauseLocal(): void;
-  resumeLocal(): void;
+export interface StreamSink extends SendSink, ReceiveSink {
   /** The last call. With a fault, both sides must be told it was no end. */
   finished(fault: Fault | undefined): void;
 }
 
-/** How far our own direction has come. */
-type SendState = "open" | "ending" | "ended" | "acknowledged";
-
-/** How far the peer's direction has come. */
-type ReceiveState = "open" | "ended" | "delivered";
+/** Whether there is a link that has told us how far the other end is. */
+type LinkState = "up" | "lost";
 
 /**
  * One of the two ends that own a stream: bytes of a local program on one
- * side, messages of a link on the other, credit by offset between them.
+ * side, messages of a link on the other, credit by offset between them. A
+ * link may be lost and another come: nothing is lost or doubled by that.
  * No I/O, no clock: time comes in as `nowMs`.
  *
  * The end of a direction counts as one, as TCP's FIN does (RFC 9293 §3.4):
@@ -43,59 +29,56 @@ type ReceiveState = "open" | "ended" | "delivered";
  */
 export class StreamEnd {
   readonly #sink: StreamSink;
-  readonly #window: ReceiveWindow;
-  readonly #queue = new SendQueue();
-
-  #sendState: SendState = "open";
-  #sentOffset = 0;
-  #acknowledgedOffset = 0;
-  #limitOffset: number;
-  #linkReady = true;
-  #localReading = true;
-
-  #receiveState: ReceiveState = "open";
-  #receivedOffset = 0;
-  #deliveredOffset = 0;
-  #grantedOffset = 0;
-
+  readonly #send: SendHalf;
+  readonly #receive: ReceiveHalf;
+  #link: LinkState = "up";
+  /** The local program broke off while there was no link to say so. */
+  #untold: Fault | undefined;
   #finished = false;
 
   constructor(sink: StreamSink, budget: WindowBudget) {
     this.#sink = sink;
-    this.#window = new ReceiveWindow(budget);
-    this.#limitOffset = this.#window.limitOffset;
+    this.#send = new SendHalf(sink, WINDOW_INITIAL_BYTES);
+    this.#receive = new ReceiveHalf(sink, budget);
   }
 
-  /** Bytes sent, received, and the window granted at present. */
+  /** Bytes sent, received, kept for a new link, and the window granted. */
   get counts(): {
     sentBytes: number;
     receivedBytes: number;
+    replayBytes: number;
     windowBytes: number;
   } {
     return {
-      sentBytes: this.#sentOffset,
-      receivedBytes: this.#receivedOffset,
-      windowBytes: this.#window.sizeBytes,
+      sentBytes: this.#send.sentBytes,
+      receivedBytes: this.#receive.receivedBytes,
+      replayBytes: this.#send.replayBytes,
+      windowBytes: this.#receive.windowBytes,
     };
+  }
+
+  /** What a new link must tell the other end: all below it is here. */
+  get resumeOffset(): number {
+    return this.#receive.resumeOffset;
   }
 
   /** The local program wrote `chunk`. */
   localBytes(chunk: Uint8Array): void {
-    if (this.#finished || this.#sendState !== "open") return;
-    this.#queue.push(chunk);
-    this.#pump();
+    if (!this.#finished) this.#send.bytes(chunk);
   }
 
   /** The local program will write no more. */
   localEnd(): void {
-    if (this.#finished || this.#sendState !== "open") return;
-    this.#sendState = "ending";
-    this.#pump();
+    if (!this.#finished) this.#send.end();
   }
 
   /** The local program broke off, or is to be told to. */
   localFailed(fault: Fault): void {
     if (this.#finished) return;
+    if (this.#link === "lost") {
+      this.#untold ??= fault;
+      return;
+    }
     this.#sink.sendMessage({
       type: "reset",
       code: fault.code,
@@ -107,30 +90,44 @@ export class StreamEnd {
 
   /** All that `deliver()` did not take at once has been taken now. */
   delivered(nowMs: number): void {
-    this.#deliveredOffset = this.#receivedOffset;
-    this.#acknowledge(nowMs);
+    if (this.#finished) return;
+    this.#receive.delivered(nowMs);
+    this.#finishIfDone();
   }
 
   /** The link has much to send already: hold back until it is ready. */
   linkReady(ready: boolean): void {
-    this.#linkReady = ready;
-    this.#pump();
+    if (!this.#finished) this.#send.linkReady(ready);
+  }
+
+  /** The link is gone, and another may come: nothing is lost meanwhile. */
+  linkLost(): void {
+    if (this.#finished) return;
+    this.#link = "lost";
+    this.#receive.linkLost();
+    this.#send.linkLost();
+  }
+
+  /**
+   * A new link is here, over which the other end says that all below
+   * `offset` has reached it. Sends the rest once more, and goes on.
+   *
+   * @throws {Fault} `messageInvalid` if that cannot be.
+   */
+  linkBack(offset: number, nowMs: number): void {
+    if (this.#finished) return;
+    this.#send.checkResume(offset);
+    this.#link = "up";
+    if (this.#untold) return this.localFailed(this.#untold);
+    // First how far we are: bytes may be many, and the other end waits.
+    this.#receive.linkBack(nowMs);
+    if (!this.#finished) this.#send.linkBack(offset);
+    this.#finishIfDone();
   }
 
   /** A binary message came. @throws {Fault} `creditExceeded`, `messageTooLarge`, `messageUnexpected`. */
   peerBytes(chunk: Uint8Array, nowMs: number): void {
-    if (this.#finished) return;
-    this.#checkPeerBytes(chunk.byteLength);
-    // Credit does not count it: a program that takes nothing gets none.
-    if (chunk.byteLength === 0) return;
-    this.#receivedOffset += chunk.byteLength;
-    this.#window.received(this.#receivedOffset, nowMs);
-    const caughtUp = this.#deliveredOffset ===
-      this.#receivedOffset - chunk.byteLength;
-    if (this.#sink.deliver(chunk) && caughtUp) {
-      this.#deliveredOffset = this.#receivedOffset;
-      this.#acknowledge(nowMs);
-    }
+    if (!this.#finished) this.#receive.bytes(chunk, nowMs);
   }
 
   /** A text message of the other end came. @throws {Fault} `messageInvalid`, `messageUnexpected`. */
@@ -138,9 +135,11 @@ export class StreamEnd {
     if (this.#finished) return;
     switch (message.type) {
       case "ack":
-        return this.#peerAcknowledged(message.offset, message.window_bytes);
+        this.#send.acknowledged(message.offset, message.window_bytes);
+        return this.#finishIfDone();
       case "end":
-        return this.#peerEnded(message.offset, nowMs);
+        this.#receive.ended(message.offset, nowMs);
+        return this.#finishIfDone();
       case "reset":
         return this.#finish(
           new Fault(
@@ -153,114 +152,30 @@ export class StreamEnd {
     }
   }
 
+  /**
+   * The other end has said goodbye, which it does when it has heard all and
+   * knows that we have: only its last word can have been lost.
+   */
+  peerFinished(): void {
+    const isAll = this.#send.isAllSent && this.#receive.isDelivered;
+    if (isAll) this.#finish(undefined);
+  }
+
   /** Stops without a word: the link is gone and nothing can be said. */
   abandon(fault: Fault): void {
     this.#finish(fault);
   }
 
-  #checkPeerBytes(size: number): void {
-    if (size > STREAM_MESSAGE_MAX_BYTES) {
-      throw new Fault(
-        "messageTooLarge",
-        `Cannot take ${size} bytes: limit is ${STREAM_MESSAGE_MAX_BYTES}`,
-      );
-    }
-    if (this.#receiveState !== "open") {
-      throw new Fault("messageUnexpected", "Cannot take bytes after the end");
-    }
-    if (this.#receivedOffset + size > this.#window.limitOffset) {
-      throw new Fault("creditExceeded", "Cannot take bytes beyond the window");
-    }
-  }
-
-  #peerAcknowledged(offset: number, windowBytes: number): void {
-    const endSent = this.#sendState === "ended" ||
-      this.#sendState === "acknowledged";
-    const endOffset = this.#sentOffset + (endSent ? 1 : 0);
-    if (offset < this.#acknowledgedOffset) {
-      throw new Fault("messageInvalid", "Cannot take back an acknowledgement");
-    }
-    if (offset > endOffset) {
-      throw new Fault("messageInvalid", "Cannot acknowledge what was not sent");
-    }
-    this.#acknowledgedOffset = offset;
-    this.#limitOffset = Math.max(this.#limitOffset, offset + windowBytes);
-    if (this.#sendState === "ended" && offset === endOffset) {
-      this.#sendState = "acknowledged";
-      this.#finishIfDone();
-    }
-    this.#pump();
-  }
-
-  #peerEnded(offset: number, nowMs: number): void {
-    if (this.#receiveState !== "open") {
-      throw new Fault("messageUnexpected", "Cannot end a direction twice");
-    }
-    if (offset !== this.#receivedOffset) {
-      throw new Fault("messageInvalid", "Cannot end at an offset not reached");
-    }
-    this.#receiveState = "ended";
-    this.#acknowledge(nowMs);
-  }
-
-  /** Sends what credit and the link allow, then lets the program go on or not. */
-  #pump(): void {
-    if (this.#finished) return;
-    while (this.#linkReady) {
-      const room = this.#limitOffset - this.#sentOffset;
-      const chunk = this.#queue.take(room);
-      if (!chunk) break;
-      this.#sentOffset += chunk.byteLength;
-      this.#sink.sendBytes(chunk);
-    }
-    if (this.#sendState === "ending" && this.#queue.bytes === 0) {
-      this.#sendState = "ended";
-      this.#sink.sendMessage({ type: "end", offset: this.#sentOffset });
-    }
-    this.#setLocalReading(this.#queue.bytes === 0);
-  }
-
-  #setLocalReading(reading: boolean): void {
-    if (reading === this.#localReading) return;
-    this.#localReading = reading;
-    if (reading) this.#sink.resumeLocal();
-    else this.#sink.pauseLocal();
-  }
-
-  /** Says how far the local program has got, when it is worth a message. */
-  #acknowledge(nowMs: number): void {
-    if (this.#finished || this.#receiveState === "delivered") return;
-    if (this.#receiveState === "ended") {
-      if (this.#deliveredOffset < this.#receivedOffset) return;
-      this.#receiveState = "delivered";
-      this.#sink.endLocal();
-      // The program may have broken off when it was told.
-      if (this.#finished) return;
-      this.#sendAck(this.#receivedOffset + 1);
-      return this.#finishIfDone();
-    }
-    const freshBytes = this.#deliveredOffset - this.#grantedOffset;
-    if (freshBytes < this.#window.sizeBytes / 4) return;
-    this.#window.grant(this.#deliveredOffset, this.#receivedOffset, nowMs);
-    this.#sendAck(this.#deliveredOffset);
-  }
-
-  #sendAck(offset: number): void {
-    this.#grantedOffset = offset;
-    const windowBytes = this.#window.sizeBytes;
-    this.#sink.sendMessage({ type: "ack", offset, window_bytes: windowBytes });
-  }
-
   #finishIfDone(): void {
-    if (this.#sendState !== "acknowledged") return;
-    if (this.#receiveState === "delivered") this.#finish(undefined);
+    if (!this.#send.isAcknowledged) return;
+    if (this.#receive.isDelivered) this.#finish(undefined);
   }
 
   #finish(fault: Fault | undefined): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#queue.clear();
-    this.#window.release();
+    this.#send.close();
+    this.#receive.close();
     this.#sink.finished(fault);
   }
 }

@@ -1,32 +1,47 @@
-import type { Clock } from "../base/clock.ts";
-import { Fault } from "../protocol/fault.ts";
-import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
-import {
-  type EndMessage,
-  HEARTBEAT_ECHO_TEXT,
-  HEARTBEAT_TEXT,
-  type Joined,
-  parseStreamMessage,
-} from "../protocol/stream_message.ts";
+import { Fault, type FaultCode, FAULTS } from "../protocol/fault.ts";
+import type { EndMessage, Joined } from "../protocol/stream_message.ts";
 import { StreamEnd, type StreamSink } from "../stream/stream_end.ts";
 import type { WindowBudget } from "../stream/window_budget.ts";
 import type { ByteSocket } from "./byte_socket.ts";
-import type { Heartbeats, Watch } from "./heartbeats.ts";
-import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
-import { closeNormally, closeWithFault, faultOfEnd } from "./link_end.ts";
+import type { Link } from "./link.ts";
+import { type LegOwner, type LegPorts, StreamLeg } from "./stream_leg.ts";
 
 /** Above this, the local program waits: acknowledgements must get through. */
 const LINK_BUFFERED_MAX_BYTES = 1024 * 1024;
 
-/** How long `joined` may take: what the gateway allows itself, and a little. */
-const JOIN_TIMEOUT_MS = OPEN_TIMEOUT_MS + 5_000;
+/** docs/PROTOCOL.md §10: at once, then from 50 ms doubling to 2 s. */
+const REDIAL_BASE_MS = 50;
+const REDIAL_CAP_MS = 2_000;
 
-export interface StreamPorts {
-  readonly clock: Clock;
-  readonly heartbeats: Heartbeats;
+/** How long to wait for a new link, unless the gateway says otherwise. */
+const DETACH_DEFAULT_MS = 60_000;
+
+/** How a link can end that leaves the stream whole. */
+const RESUMABLE: readonly FaultCode[] = [
+  "linkLost",
+  "linkSilent",
+  "peerGone",
+  "gatewayDraining",
+];
+
+/** How a stream gets a new link in the place of a lost one. */
+export interface ResumePorts {
+  /** Dials with the token of `joined`. @throws {Fault} */
+  readonly dial: (token: string, signal: AbortSignal) => Promise<Link>;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** The link is gone; a new one is being dialed. */
+  readonly lost: (fault: Fault) => void;
+  /** The stream goes on, `ms` after its link was lost. */
+  readonly back: (ms: number) => void;
+}
+
+export interface StreamPorts extends LegPorts {
   readonly budget: WindowBudget;
   /** Called once, when the gateway has joined the two ends. */
   readonly joined: (joined: Joined) => void;
+  /** Undefined: a lost link is the end of the stream. */
+  readonly resume?: ResumePorts | undefined;
 }
 
 /** What went through a stream, in bytes. */
@@ -42,8 +57,8 @@ export interface StreamResult extends StreamCounts {
 
 /**
  * Joins a local program to the far end of a tunnel over `link`, from the
- * gateway's `joined` until both directions have ended. Owns both from now on:
- * they are closed when it returns.
+ * gateway's `joined` until both directions have ended, over as many links as
+ * that takes. Owns both from now on: they are closed when it returns.
  *
  * Never rejects: how it ended is in the result.
  */
@@ -54,91 +69,122 @@ export function runStream(
   signal: AbortSignal,
 ): Promise<StreamResult> {
   return new Promise((resolve) => {
-    const stream = new LinkedStream(socket, link, ports, (result) => {
+    const stream = new LinkedStream(socket, ports, (result) => {
       signal.removeEventListener("abort", stop);
       resolve(result);
     });
     const stop = () => stream.stop(Fault.from(signal.reason));
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    stream.begin();
+    stream.begin(link);
   });
 }
 
-class LinkedStream implements StreamSink, LinkHandlers {
+class LinkedStream implements StreamSink, LegOwner {
   readonly #socket: ByteSocket;
-  readonly #link: Link;
   readonly #ports: StreamPorts;
   readonly #resolve: (result: StreamResult) => void;
   readonly #end: StreamEnd;
-  readonly #joinDeadline = new AbortController();
-  #watch: Watch | undefined;
+  readonly #over = new AbortController();
+  /** Undefined while detached, and before the first. */
+  #leg: StreamLeg | undefined;
+  #joined: Joined | undefined;
+  /** When the last link that worked was lost; undefined while one works. */
+  #lostAtMs: number | undefined;
+  #attemptCount = 0;
   #fault: Fault | undefined;
-  #isOver = false;
 
   constructor(
     socket: ByteSocket,
-    link: Link,
     ports: StreamPorts,
     resolve: (result: StreamResult) => void,
   ) {
     this.#socket = socket;
-    this.#link = link;
     this.#ports = ports;
     this.#resolve = resolve;
     this.#end = new StreamEnd(this, ports.budget);
   }
 
-  begin(): void {
-    this.#link.handle(this);
-    const { signal } = this.#joinDeadline;
-    this.#ports.clock.sleep(JOIN_TIMEOUT_MS, signal).then(
-      () => this.stop(notJoined()),
-      () => undefined, // It was joined in time, or has ended.
-    );
+  begin(link: Link): void {
+    const leg = new StreamLeg(link, this, this.#ports, undefined);
+    this.#leg = leg;
+    // Told to stop before it began.
+    if (this.#over.signal.aborted) leg.close(this.#fault);
+    leg.begin();
   }
 
   stop(fault: Fault): void {
-    this.#end.localFailed(fault);
+    if (this.#leg) this.#end.localFailed(fault);
+    else this.#end.abandon(fault);
   }
 
   // From the link.
 
-  message(message: string | Uint8Array): void {
-    this.#watch?.heard();
-    // On its way while we said goodbye: nobody is to be joined any more.
-    if (this.#isOver) return;
-    try {
-      if (typeof message === "string") this.#text(message);
-      else this.#bytes(message);
-    } catch (error) {
-      this.stop(Fault.from(error));
-    }
+  legJoined(joined: Joined): void {
+    const first = this.#joined === undefined;
+    this.#joined = joined;
+    if (!first) return;
+    this.#ports.joined(joined);
+    this.#socket.handle({
+      data: (chunk) => this.#end.localBytes(chunk),
+      end: () => this.#end.localEnd(),
+      drain: () => this.#end.delivered(this.#ports.clock.now()),
+      closed: (fault) => {
+        if (fault) this.#end.localFailed(fault);
+      },
+    });
   }
 
-  drain(): void {
+  legResumed(offset: number): void {
+    const nowMs = this.#ports.clock.now();
+    const ms = Math.round(nowMs - (this.#lostAtMs ?? nowMs));
+    this.#lostAtMs = undefined;
+    this.#attemptCount = 0;
+    this.#ports.resume?.back(ms);
+    this.#end.linkBack(offset, nowMs);
+  }
+
+  legBytes(chunk: Uint8Array): void {
+    this.#end.peerBytes(chunk, this.#ports.clock.now());
+  }
+
+  legMessage(message: EndMessage): void {
+    this.#end.peerMessage(message, this.#ports.clock.now());
+  }
+
+  legDrained(): void {
     this.#end.linkReady(true);
   }
 
-  closed(end: LinkEnd): void {
-    this.#watch?.stop();
-    this.#joinDeadline.abort();
-    this.#end.abandon(faultOfEnd(end));
-    const { sentBytes, receivedBytes } = this.#end.counts;
-    this.#resolve({ sentBytes, receivedBytes, fault: this.#fault });
+  legFinished(): void {
+    this.#end.peerFinished();
+  }
+
+  legFailed(fault: Fault): void {
+    this.#end.localFailed(fault);
+  }
+
+  legClosed(leg: StreamLeg, fault: Fault): void {
+    if (leg !== this.#leg) return;
+    this.#leg = undefined;
+    const isOver = this.#over.signal.aborted;
+    if (!isOver && this.#mayResume(fault)) return this.#detach(fault);
+    this.#end.abandon(fault);
+    if (isOver) this.#settle();
   }
 
   // From the stream's machine.
 
   sendBytes(chunk: Uint8Array): void {
-    this.#link.send(chunk);
-    if (this.#link.bufferedBytes > LINK_BUFFERED_MAX_BYTES) {
+    const leg = this.#leg;
+    leg?.send(chunk);
+    if (leg && leg.bufferedBytes > LINK_BUFFERED_MAX_BYTES) {
       this.#end.linkReady(false);
     }
   }
 
   sendMessage(message: EndMessage): void {
-    this.#link.send(JSON.stringify(message));
+    this.#leg?.send(JSON.stringify(message));
   }
 
   deliver(chunk: Uint8Array): boolean {
@@ -158,74 +204,91 @@ class LinkedStream implements StreamSink, LinkHandlers {
   }
 
   finished(fault: Fault | undefined): void {
-    this.#isOver = true;
     this.#fault = fault;
-    if (!fault) return closeNormally(this.#link);
-    this.#socket.reset();
-    closeWithFault(this.#link, fault);
+    this.#over.abort(fault);
+    if (fault) this.#socket.reset();
+    if (this.#leg) this.#leg.close(fault);
+    else this.#settle();
   }
 
-  #text(text: string): void {
-    if (text === HEARTBEAT_TEXT) return;
-    if (text === HEARTBEAT_ECHO_TEXT) return this.#answer();
-    const message = parseStreamMessage(text);
-    if (message.type === "heartbeat") return;
-    if (message.type === "joined") return this.#join(message);
-    this.#needJoined();
-    this.#end.peerMessage(message, this.#ports.clock.now());
+  #settle(): void {
+    const { sentBytes, receivedBytes } = this.#end.counts;
+    this.#resolve({ sentBytes, receivedBytes, fault: this.#fault });
   }
 
-  #bytes(chunk: Uint8Array): void {
-    this.#needJoined();
-    this.#end.peerBytes(chunk, this.#ports.clock.now());
+  #mayResume(fault: Fault): boolean {
+    if (!this.#ports.resume || !this.#joined?.resume_token) return false;
+    // Once we are on the way back, all that may mend itself is tried again.
+    return this.#lostAtMs === undefined
+      ? RESUMABLE.includes(fault.code)
+      : FAULTS[fault.code].retry === "backoff";
   }
 
-  #answer(): void {
-    // Who asks and does not read is told by what is queued already.
-    if (this.#link.bufferedBytes > LINK_BUFFERED_MAX_BYTES) return;
-    this.#link.send(HEARTBEAT_TEXT);
-  }
-
-  #needJoined(): void {
-    if (this.#watch) return;
-    throw new Fault("messageUnexpected", "Cannot begin without being joined");
-  }
-
-  #join(joined: Joined): void {
-    if (this.#watch) {
-      throw new Fault("messageUnexpected", "Cannot be joined twice");
+  #detach(fault: Fault): void {
+    if (this.#lostAtMs === undefined) {
+      this.#lostAtMs = this.#ports.clock.now();
+      this.#end.linkLost();
+      this.#ports.resume?.lost(fault);
     }
-    this.#watch = this.#ports.heartbeats.watch({
-      beat: (echo) =>
-        this.#link.send(echo ? HEARTBEAT_ECHO_TEXT : HEARTBEAT_TEXT),
-      paused: () => false,
-      silent: (silentMs) => this.#silent(silentMs),
-    }, joined.heartbeat);
-    this.#joinDeadline.abort();
-    this.#ports.joined(joined);
-    this.#socket.handle({
-      data: (chunk) => this.#end.localBytes(chunk),
-      end: () => this.#end.localEnd(),
-      drain: () => this.#end.delivered(this.#ports.clock.now()),
-      closed: (fault) => {
-        if (fault) this.#end.localFailed(fault);
-      },
-    });
+    void this.#redial(fault, this.#lostAtMs);
   }
 
-  #silent(silentMs: number): void {
-    this.#end.abandon(
-      new Fault(
-        "linkSilent",
-        `The link was silent for ${Math.round(silentMs / 1000)} s`,
-      ),
+  /** Dials until a link stands, or the time is over, or it is no use. */
+  async #redial(lost: Fault, lostAtMs: number): Promise<void> {
+    const { clock, resume } = this.#ports;
+    const { resume_token: token, detach_ms: detachMs } = this.#joined ?? {};
+    if (!resume || token === undefined) return;
+    const { signal } = this.#over;
+    const endMs = lostAtMs + (detachMs ?? DETACH_DEFAULT_MS);
+    try {
+      while (clock.now() < endMs) {
+        const attempt = this.#attemptCount++;
+        const capMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** attempt);
+        if (attempt > 0) await clock.sleep(resume.random() * capMs, signal);
+        const link = await this.#dialOnce(resume, token, endMs, signal);
+        if (link) return this.#attach(link);
+      }
+      this.#end.abandon(lost);
+    } catch (error) {
+      this.#end.abandon(Fault.from(error));
+    }
+  }
+
+  /** @throws {Fault} One that another attempt would not mend. */
+  async #dialOnce(
+    resume: ResumePorts,
+    token: string,
+    endMs: number,
+    signal: AbortSignal,
+  ): Promise<Link | undefined> {
+    const late = new AbortController();
+    const either = AbortSignal.any([signal, late.signal]);
+    const leftMs = Math.max(0, endMs - this.#ports.clock.now());
+    const timer = this.#ports.clock.sleep(leftMs, either).then(
+      () => late.abort(new Fault("linkLost", "No new link came in time")),
+      () => undefined, // It came, or nobody waits any more.
     );
-    this.#link.terminate();
+    try {
+      return await resume.dial(token, either);
+    } catch (error) {
+      signal.throwIfAborted();
+      const fault = Fault.from(error);
+      if (FAULTS[fault.code].retry === "backoff") return undefined;
+      throw fault;
+    } finally {
+      late.abort();
+      await timer;
+    }
   }
-}
 
-function notJoined(): Fault {
-  return new Fault("openTimedOut", "The gateway did not join the tunnel", {
-    hint: "Try again; if it stays so, look at the gateway's log",
-  });
+  #attach(link: Link): void {
+    const leg = new StreamLeg(
+      link,
+      this,
+      this.#ports,
+      () => this.#end.resumeOffset,
+    );
+    this.#leg = leg;
+    leg.begin();
+  }
 }

@@ -43,6 +43,7 @@ test("gatewayConfig() fills in every default", () => {
     },
     limits: {
       tunnelsPerOperatorMax: 64,
+      detachMs: 60_000,
       tunnelsPerDeviceMax: 64,
       tunnelsPerAddressMax: 256,
       linksPerAddressMax: 4_096,
@@ -106,6 +107,7 @@ test("gatewayConfig() takes over what the file says", () => {
     },
     limits: {
       tunnelsPerOperatorMax: 1,
+      detachMs: 60_000,
       tunnelsPerDeviceMax: 2,
       tunnelsPerAddressMax: 3,
       linksPerAddressMax: 4,

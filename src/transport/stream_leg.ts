@@ -1,0 +1,211 @@
+import type { Clock } from "../base/clock.ts";
+import { Fault } from "../protocol/fault.ts";
+import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
+import {
+  type EndMessage,
+  HEARTBEAT_ECHO_TEXT,
+  HEARTBEAT_TEXT,
+  type Joined,
+  parseStreamMessage,
+  type StreamMessage,
+} from "../protocol/stream_message.ts";
+import type { Heartbeats, Watch } from "./heartbeats.ts";
+import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
+import { closeNormally, closeWithFault, faultOfEnd } from "./link_end.ts";
+
+/** RFC 6455 §7.4.1. */
+const NORMAL_CLOSE = 1000;
+
+/** How long `joined` may take: what the gateway allows itself, and a little. */
+const JOIN_TIMEOUT_MS = OPEN_TIMEOUT_MS + 5_000;
+
+/** Above this, a link has enough to send without answers to heartbeats. */
+const ANSWER_MAX_BYTES = 1024 * 1024;
+
+/** What a stream hears of the link that carries it at present. */
+export interface LegOwner {
+  /** The gateway has joined the two ends over this link. */
+  legJoined(joined: Joined): void;
+  /** The other end has `offset`; only over a link that is not the first. */
+  legResumed(offset: number): void;
+  legBytes(chunk: Uint8Array): void;
+  legMessage(message: EndMessage): void;
+  legDrained(): void;
+  /** The other end has heard all, and is gone: only over a link that is not the first. */
+  legFinished(): void;
+  /** What the peer said may not be said. */
+  legFailed(fault: Fault): void;
+  /** The last call, exactly once. */
+  legClosed(leg: StreamLeg, fault: Fault): void;
+}
+
+export interface LegPorts {
+  readonly clock: Clock;
+  readonly heartbeats: Heartbeats;
+}
+
+/**
+ * What may come next.
+ *
+ *     joining --joined--> open            the stream's first link
+ *     joining --joined--> resuming --resume--> open     any other
+ *     any --close()--> closing --> closed;   any --> closed
+ */
+type LegState = "joining" | "resuming" | "open" | "closing" | "closed";
+
+/** One link of a stream, from its handshake to its end. */
+export class StreamLeg implements LinkHandlers {
+  readonly #link: Link;
+  readonly #owner: LegOwner;
+  readonly #ports: LegPorts;
+  /** What we have when this link is not the first; undefined: it is. */
+  readonly #resumeOffset: (() => number) | undefined;
+  readonly #joinDeadline = new AbortController();
+  #state: LegState = "joining";
+  #watch: Watch | undefined;
+
+  constructor(
+    link: Link,
+    owner: LegOwner,
+    ports: LegPorts,
+    resumeOffset: (() => number) | undefined,
+  ) {
+    this.#link = link;
+    this.#owner = owner;
+    this.#ports = ports;
+    this.#resumeOffset = resumeOffset;
+  }
+
+  get bufferedBytes(): number {
+    return this.#link.bufferedBytes;
+  }
+
+  begin(): void {
+    this.#link.handle(this);
+    const { signal } = this.#joinDeadline;
+    this.#ports.clock.sleep(JOIN_TIMEOUT_MS, signal).then(
+      () => this.#notJoined(),
+      () => undefined, // It was joined in time, or has ended.
+    );
+  }
+
+  send(message: string | Uint8Array): void {
+    this.#link.send(message);
+  }
+
+  /** Says goodbye, with a fault or cleanly; `legClosed` follows. */
+  close(fault: Fault | undefined): void {
+    if (this.#state !== "closed") this.#state = "closing";
+    if (fault) closeWithFault(this.#link, fault);
+    else closeNormally(this.#link);
+  }
+
+  message(message: string | Uint8Array): void {
+    this.#watch?.heard();
+    // On its way while we said goodbye: nobody is to be joined any more.
+    if (this.#state === "closing" || this.#state === "closed") return;
+    try {
+      if (typeof message === "string") return this.#text(message);
+      this.#need("open");
+      this.#owner.legBytes(message);
+    } catch (error) {
+      this.#owner.legFailed(Fault.from(error));
+    }
+  }
+
+  drain(): void {
+    this.#owner.legDrained();
+  }
+
+  closed(end: LinkEnd): void {
+    const isGoodbye = end.code === NORMAL_CLOSE && this.#resumeOffset &&
+      (this.#state === "joining" || this.#state === "resuming");
+    if (isGoodbye) this.#owner.legFinished();
+    this.#ended(faultOfEnd(end));
+  }
+
+  #text(text: string): void {
+    if (text === HEARTBEAT_TEXT) return;
+    if (text === HEARTBEAT_ECHO_TEXT) return this.#answer();
+    this.#take(parseStreamMessage(text));
+  }
+
+  #answer(): void {
+    // Who asks and does not read is told by what is queued already.
+    if (this.#link.bufferedBytes > ANSWER_MAX_BYTES) return;
+    this.#link.send(HEARTBEAT_TEXT);
+  }
+
+  #take(message: StreamMessage): void {
+    switch (message.type) {
+      case "heartbeat":
+        return;
+      case "joined":
+        this.#need("joining");
+        return this.#join(message);
+      case "resume":
+        this.#need("resuming");
+        this.#state = "open";
+        return this.#owner.legResumed(message.offset);
+      default:
+        this.#need("open");
+        return this.#owner.legMessage(message);
+    }
+  }
+
+  #need(state: LegState): void {
+    if (this.#state === state) return;
+    const detail = this.#state === "joining"
+      ? "Cannot begin without being joined"
+      : `Cannot take this while ${this.#state}`;
+    throw new Fault("messageUnexpected", detail);
+  }
+
+  #join(joined: Joined): void {
+    this.#joinDeadline.abort();
+    this.#watch = this.#ports.heartbeats.watch({
+      beat: (echo) =>
+        this.#link.send(echo ? HEARTBEAT_ECHO_TEXT : HEARTBEAT_TEXT),
+      paused: () => false,
+      silent: (silentMs) => this.#end(silent(silentMs)),
+    }, joined.heartbeat);
+    const resumeOffset = this.#resumeOffset;
+    this.#state = resumeOffset ? "resuming" : "open";
+    if (resumeOffset) {
+      const offset = resumeOffset();
+      this.#link.send(JSON.stringify({ type: "resume", offset }));
+    }
+    this.#owner.legJoined(joined);
+  }
+
+  /** The stream's first link is its end; another one may be tried again. */
+  #notJoined(): void {
+    const fault = new Fault(
+      "openTimedOut",
+      "The gateway did not join the tunnel",
+      { hint: "Try again; if it stays so, look at the gateway's log" },
+    );
+    if (this.#resumeOffset) return this.#end(fault);
+    this.#owner.legFailed(fault);
+  }
+
+  /** Ends a link that is thought dead: whoever is there still learns why. */
+  #end(fault: Fault): void {
+    closeWithFault(this.#link, fault);
+    this.#ended(fault);
+    this.#link.terminate();
+  }
+
+  #ended(fault: Fault): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#watch?.stop();
+    this.#joinDeadline.abort();
+    this.#owner.legClosed(this, fault);
+  }
+}
+
+function silent(silentMs: number): Fault {
+  const seconds = Math.round(silentMs / 1000);
+  return new Fault("linkSilent", `The link was silent for ${seconds} s`);
+}
