@@ -90,7 +90,7 @@ async function joinedOf(
       service: facts.service,
       instance: facts.instance,
       operator: facts.operatorName,
-      operator_subject: facts.operatorSubject,
+      "operator_subject": facts.operatorSubject,
     };
     const token = await resumeTokens.issue(claims);
     const plain: Joined = { type: "joined", tunnel: facts.tunnelId, heartbeat };
