@@ -17,7 +17,7 @@ import {
 import { readSources, reportFindings } from "./read_sources.ts";
 
 /** Folder under `src/` => the folders it may import, besides itself. */
-const HOUSE: Record<string, readonly string[]> = {
+export const HOUSE: Record<string, readonly string[]> = {
   base: [],
   protocol: ["base"],
   policy: ["base", "protocol"],
@@ -48,7 +48,7 @@ interface PackageRule {
 }
 
 /** Package, or `prefix:` => who may import it, and why nobody else may. */
-const PACKAGES: Record<string, PackageRule> = {
+export const PACKAGES: Record<string, PackageRule> = {
   "node:": {
     in: ["runtime", "cli"],
     why: "the core runs in a browser too",

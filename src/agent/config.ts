@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { EXEC_SERVICE, EXEC_TIMEOUT_MAX_MS } from "../protocol/exec_message.ts";
 import { isLoopbackHost, parseGatewayUrl } from "../protocol/gateway_url.ts";
 import { deviceIdSchema, serviceNameSchema } from "../protocol/id.ts";
 import {
@@ -9,6 +10,8 @@ import {
   type SocketAddress,
   socketAddressSchema,
 } from "../protocol/socket_address.ts";
+import type { Discovered } from "./discover.ts";
+import { EXEC_ALLOW_DEFAULT, type ExecRules } from "./exec.ts";
 
 /** What the agent's program knows of its machine before it reads anything. */
 export interface AgentDefaults {
@@ -31,6 +34,10 @@ export interface AgentConfig {
   /** Both or neither. */
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
+  /** `caFile` is migasfree's: it may be yet to come, and is not all we trust. */
+  readonly isCaAdded: boolean;
+  /** Certificate and key are migasfree's: it may be yet to make them. */
+  readonly isPairOptional: boolean;
   /** Holds a password, perhaps. Undefined: as the environment says. */
   readonly proxy: string | undefined;
   readonly stateDir: string;
@@ -40,8 +47,7 @@ export interface AgentConfig {
   /** Ceiling for the windows of all streams together. */
   readonly windowBudgetBytes: number;
   readonly services: ReadonlyMap<string, SocketAddress>;
-  /** Commands an operator may run, each as its first words. */
-  readonly execAllow: readonly (readonly string[])[];
+  readonly exec: ExecRules;
   /** Nobody's certificate is verified: for debugging, and said loudly. */
   readonly debugInsecureTls: boolean;
 }
@@ -50,6 +56,11 @@ const STATE_DIR = "/var/lib/migasfree-agent";
 const MEBIBYTE = 1024 * 1024;
 const TUNNELS_MAX_COUNT = 4_096;
 const COMMANDS_MAX_COUNT = 256;
+const EXEC_CONCURRENT_MAX_COUNT = 256;
+/** The remote command is one service more. */
+const ADDRESSES_MAX_COUNT = SERVICES_MAX_COUNT - 1;
+/** `*` names no program: nobody allows everything by mistake. */
+const PROGRAM_REGEXP = /^(?:(?!\*$)[^/\\]+|\/.+|[a-z]:[/\\].+)$/i;
 
 const GATEWAY_EXAMPLE = 'gateway = "wss://mf.example.org/tunnel"';
 const MANAGER_EXAMPLE = 'manager = "https://mf.example.org"';
@@ -75,17 +86,22 @@ const proxySchema = z.string().regex(/^https?:\/\/[^\s]+$/i, {
 const servicesSchema = z.record(
   z.string().refine((name) => serviceNameSchema.safeParse(name).success, {
     error: "a lower-case letter, then letters, digits, - or _",
+  }).refine((name) => name !== EXEC_SERVICE, {
+    error: `another name: ${EXEC_SERVICE} is the remote command, see [exec]`,
   }),
   socketAddressSchema(1).meta({ example: 'ssh = "127.0.0.1:22"' }),
-).refine((services) => Object.keys(services).length <= SERVICES_MAX_COUNT, {
-  error: `at most ${SERVICES_MAX_COUNT} services`,
+).refine((services) => Object.keys(services).length <= ADDRESSES_MAX_COUNT, {
+  error: `at most ${ADDRESSES_MAX_COUNT} services`,
 });
 
-const commandSchema = z.array(z.string().min(1).max(1_024)).min(1).max(64);
+const commandSchema = z.array(z.string().min(1).max(1_024)).min(1).max(64)
+  .refine(([program = "none"]) => PROGRAM_REGEXP.test(program), {
+    error: "a program's name or whole path, then its words",
+  });
 
 /** `agent.toml`: docs/OPERATIONS.md has it in words. */
 export const agentConfigSchema = z.strictObject({
-  device_id: deviceIdSchema.meta({ example: "device_id = 7" }),
+  device_id: deviceIdSchema.meta({ example: "device_id = 7" }).optional(),
   name: z.string().min(1).max(DEVICE_NAME_MAX_CHARS).optional(),
   manager: managerSchema.optional(),
   gateway: gatewaySchema.optional(),
@@ -106,41 +122,82 @@ export const agentConfigSchema = z.strictObject({
     rdp: { host: "127.0.0.1", port: 3389 },
   }),
   exec: z.strictObject({
-    allow: z.array(commandSchema).max(COMMANDS_MAX_COUNT).default([]),
-  }).default({ allow: [] }),
+    // The whole list, too; an empty one offers no remote command.
+    allow: z.array(commandSchema).max(COMMANDS_MAX_COUNT)
+      .default(EXEC_ALLOW_DEFAULT.map((words) => [...words])),
+    timeout_ms: z.int().min(1_000).max(EXEC_TIMEOUT_MAX_MS).default(3_600_000),
+    concurrent_max: z.int().min(1).max(EXEC_CONCURRENT_MAX_COUNT).default(4),
+  }).prefault({}),
   debug_insecure_tls: z.boolean().default(false),
 }).superRefine(checkTogether, { when: () => true });
 
-type AgentConfigFile = z.output<typeof agentConfigSchema>;
+export type AgentConfigFile = z.output<typeof agentConfigSchema>;
 
-/** Fills in what depends on the machine or on other keys. */
+/**
+ * Puts together what the file says, then what migasfree told, then what
+ * depends on the machine or on other keys.
+ *
+ * Returns undefined while nobody has said which device this is, or where its
+ * gateway or manager is.
+ */
 export function agentConfig(
   file: AgentConfigFile,
   defaults: AgentDefaults,
-): AgentConfig {
-  const { gateway, manager } = file;
-  const stateDir = file.state_dir ?? defaults.stateDir ?? STATE_DIR;
+  found?: Discovered,
+): AgentConfig | undefined {
+  const { gateway, manager = found?.conf?.manager } = file;
+  const deviceId = file.device_id ?? found?.deviceId;
+  const hasWay = gateway !== undefined || manager !== undefined;
+  if (deviceId === undefined || !hasWay) return undefined;
   return {
-    deviceId: file.device_id,
-    name: file.name ?? defaults.name.slice(0, DEVICE_NAME_MAX_CHARS),
+    deviceId,
+    name: file.name ?? found?.conf?.name ??
+      defaults.name.slice(0, DEVICE_NAME_MAX_CHARS),
     manager: manager === undefined ? undefined : parseManagerUrl(manager),
     // Whether it may be plain is the schema's business.
     gatewayUrl: gateway === undefined
       ? undefined
       : parseGatewayUrl(gateway, true),
-    caFile: file.ca_file,
-    certFile: file.cert_file,
-    keyFile: file.key_file,
+    ...tlsFiles(file, found),
     proxy: file.proxy,
-    stateDir,
-    statusSocket: file.status_socket ?? defaults.statusSocket ??
-      `${stateDir.replace(/\/+$/, "")}/agent.sock`,
+    ...agentPlaces(file, defaults),
     logFormat: file.log_format,
     tunnelsMax: file.tunnels_max,
     windowBudgetBytes: file.window_budget_bytes,
     services: new Map(Object.entries(file.services)),
-    execAllow: file.exec.allow,
+    exec: {
+      allow: file.exec.allow,
+      timeoutMs: file.exec.timeout_ms,
+      concurrentMax: file.exec.concurrent_max,
+    },
     debugInsecureTls: file.debug_insecure_tls,
+  };
+}
+
+/** Where an agent keeps its state and can be asked: this nobody else tells. */
+export function agentPlaces(
+  file: AgentConfigFile,
+  defaults: AgentDefaults,
+): Pick<AgentConfig, "stateDir" | "statusSocket"> {
+  const stateDir = file.state_dir ?? defaults.stateDir ?? STATE_DIR;
+  return {
+    stateDir,
+    statusSocket: file.status_socket ?? defaults.statusSocket ??
+      `${stateDir.replace(/\/+$/, "")}/agent.sock`,
+  };
+}
+
+/** A certificate goes with its key: the two come from one place. */
+function tlsFiles(file: AgentConfigFile, found: Discovered | undefined) {
+  const { conf } = found ?? {};
+  const pair = file.cert_file === undefined
+    ? { certFile: conf?.certFile, keyFile: conf?.keyFile }
+    : { certFile: file.cert_file, keyFile: file.key_file };
+  return {
+    caFile: file.ca_file ?? conf?.caFile,
+    ...pair,
+    isCaAdded: file.ca_file === undefined && conf?.caFile !== undefined,
+    isPairOptional: file.cert_file === undefined && pair.certFile !== undefined,
   };
 }
 
@@ -180,9 +237,6 @@ function checkTogether(
       message,
       params: { hint },
     });
-  }
-  if (gateway === undefined && manager === undefined) {
-    expected("gateway", `this key or "manager"`, GATEWAY_EXAMPLE);
   }
   const isPlain = typeof gateway === "string" &&
     parseGatewayUrl(gateway, isInsecure === true) === undefined;

@@ -22,6 +22,8 @@ export interface FindGatewayRequest {
   readonly name: string;
   /** Names of the services we offer. */
   readonly services: readonly string[];
+  /** Whether it is asked as the holder of a certificate. */
+  readonly hasCertificate: boolean;
   /** Whether the answer may be a plain ws: URL of another computer. */
   readonly mayBePlain: boolean;
 }
@@ -57,7 +59,7 @@ export async function findGateway(
     ports.clock,
     signal,
   );
-  if (answer.status !== 200) throw refusal(answer, host);
+  if (answer.status !== 200) throw refusal(answer, host, request);
   const parsed = answerSchema.safeParse(answer.body);
   const url = parsed.success
     ? parseGatewayUrl(parsed.data.relay, request.mayBePlain)
@@ -70,8 +72,12 @@ export async function findGateway(
   );
 }
 
-function refusal(answer: JsonAnswer, host: string): Fault {
-  const { code, fact, hint } = meaningOf(answer.status);
+function refusal(
+  answer: JsonAnswer,
+  host: string,
+  { hasCertificate }: FindGatewayRequest,
+): Fault {
+  const { code, fact, hint } = meaningOf(answer.status, hasCertificate);
   const said = refusalSchema.safeParse(answer.body);
   const detail = said.success
     ? `: ${plainText(said.data.detail, DETAIL_MAX_CHARS)}`
@@ -83,11 +89,19 @@ function refusal(answer: JsonAnswer, host: string): Fault {
   );
 }
 
+const NO_CERTIFICATE = {
+  code: "certificateMissing",
+  fact: "it lets no computer in without a certificate",
+  hint: "Run `sudo migasfree sync`, which has one made, or set cert_file",
+} as const;
+
 /** What upstream's manager and the proxy before it answer, and why. */
 function meaningOf(
   status: number,
+  hasCertificate: boolean,
 ): { code: FaultCode; fact: string; hint: string } {
   if (status === 401 || status === 403) {
+    if (!hasCertificate) return NO_CERTIFICATE;
     return {
       code: "roleRefused",
       fact: "it refuses this computer's certificate",

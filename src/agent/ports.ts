@@ -11,6 +11,20 @@ export interface ServiceAddress {
   readonly port: number;
 }
 
+/** For whom a service is opened, as it goes to the log. */
+export interface ServiceCaller {
+  readonly tunnelId: string;
+  readonly operator: string;
+}
+
+/** A service of the agent itself: there is no port to connect to. */
+export interface BuiltInService {
+  readonly open: (caller: ServiceCaller) => ByteSocket;
+}
+
+/** What the name of a service stands for in the agent's own table. */
+export type ServiceTarget = ServiceAddress | BuiltInService;
+
 /** A handshake that an agent makes. */
 export interface AgentDial {
   readonly url: string;
@@ -48,7 +62,7 @@ export interface AgentPorts {
 export interface AgentSettings {
   readonly deviceId: number;
   readonly name: string;
-  readonly services: ReadonlyMap<string, ServiceAddress>;
+  readonly services: ReadonlyMap<string, ServiceTarget>;
   readonly tunnelsMax: number;
   /** 128 random bits in hexadecimal, new with each start. */
   readonly instance: string;

@@ -1,18 +1,23 @@
 import type { Service } from "../protocol/control.ts";
-import type { AgentPorts, ServiceAddress } from "./ports.ts";
+import type { AgentPorts, ServiceTarget } from "./ports.ts";
 
 /** How often the local ports are looked at: nobody is disturbed by it. */
 const LOOK_EVERY_MS = 10_000;
 
 /** Returns each service of the table with the state of its port. */
 export async function lookAtServices(
-  services: ReadonlyMap<string, ServiceAddress>,
+  services: ReadonlyMap<string, ServiceTarget>,
   ports: Pick<AgentPorts, "portStates">,
 ): Promise<Service[]> {
-  const states = await ports.portStates([...services.values()]);
-  return [...services.keys()].map((name, index) => ({
+  const addresses = [...services.values()].flatMap((target) =>
+    "open" in target ? [] : target
+  );
+  const states = await ports.portStates(addresses);
+  let index = 0;
+  return [...services].map(([name, target]) => ({
     name,
-    state: states[index] ?? "unknown",
+    // What we serve ourselves is there as long as we are.
+    state: "open" in target ? "open" : states[index++] ?? "unknown",
   }));
 }
 
@@ -23,7 +28,7 @@ export async function lookAtServices(
  */
 export async function watchServices(
   told: readonly Service[],
-  services: ReadonlyMap<string, ServiceAddress>,
+  services: ReadonlyMap<string, ServiceTarget>,
   ports: Pick<AgentPorts, "portStates" | "clock">,
   changed: (services: Service[]) => void,
   signal: AbortSignal,

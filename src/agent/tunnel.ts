@@ -14,7 +14,7 @@ import {
   runStream,
   type StreamResult,
 } from "../transport/stream_link.ts";
-import type { AgentPorts, AgentSettings } from "./ports.ts";
+import type { AgentPorts, AgentSettings, ServiceTarget } from "./ports.ts";
 
 export interface TunnelRequest {
   readonly open: Open;
@@ -104,8 +104,8 @@ async function openBoth(
   signal: AbortSignal,
 ): Promise<[ByteSocket, Link]> {
   const { open, reply } = request;
-  const address = settings.services.get(open.service);
-  if (!address) {
+  const target = settings.services.get(open.service);
+  if (!target) {
     throw new Fault("serviceUnknown", `There is no service "${open.service}"`, {
       hint: "Add it to [services] of agent.toml",
     });
@@ -116,11 +116,7 @@ async function openBoth(
   let link: Link | undefined;
   try {
     scope.go(async (signal) => {
-      socket = await ports.dialService(address, timeoutMs, signal)
-        .catch((error: unknown) => {
-          signal.throwIfAborted();
-          throw serviceFault(open.service, error);
-        });
+      socket = await openService(target, open, timeoutMs, ports, signal);
     });
     scope.go(async (signal) => {
       link = await ports.dial(streamDial(request, settings), signal);
@@ -135,6 +131,23 @@ async function openBoth(
     socket?.reset();
     if (link) closeWithFault(link, Fault.from(error));
     throw error;
+  }
+}
+
+/** @throws {Fault} Why the service cannot be had, for the operator to read. */
+async function openService(
+  target: ServiceTarget,
+  { tunnel: tunnelId, service, operator }: Open,
+  timeoutMs: number,
+  ports: AgentPorts,
+  signal: AbortSignal,
+): Promise<ByteSocket> {
+  if ("open" in target) return target.open({ tunnelId, operator });
+  try {
+    return await ports.dialService(target, timeoutMs, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw serviceFault(service, error);
   }
 }
 

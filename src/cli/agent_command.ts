@@ -1,36 +1,44 @@
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
 import { Agent } from "../agent/agent.ts";
+import { CommandRunner } from "../agent/command_runner.ts";
 import type { AgentConfig } from "../agent/config.ts";
 import { findGateway } from "../agent/find_gateway.ts";
+import { Pace } from "../agent/pace.ts";
 import type { AgentPorts } from "../agent/ports.ts";
+import { lookAtServices } from "../agent/services.ts";
 import type { Log } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
 import { Fault } from "../protocol/fault.ts";
 import { randomHex } from "../protocol/id.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
+import { startExecProcess } from "../runtime/exec_process.ts";
 import { HttpsClient } from "../runtime/https_client.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
 import { portStates } from "../runtime/listening_ports.ts";
 import { proxyFor, redactUrl } from "../runtime/proxy.ts";
 import { stopOnSignals } from "../runtime/signals.ts";
-import { serveStatus } from "../runtime/status_socket.ts";
 import { dialTcp } from "../runtime/tcp_socket.ts";
-import { dialWebSocket } from "../runtime/ws_dial.ts";
+import { dialWebSocket, type TlsMaterial } from "../runtime/ws_dial.ts";
 import { WindowBudget } from "../stream/window_budget.ts";
 import { Heartbeats } from "../transport/heartbeats.ts";
-import { loadAgentConfig } from "./agent_config.ts";
-import { statusOf } from "./agent_status.ts";
+import {
+  type AgentSettingsFile,
+  completeAgentConfig,
+  readAgentSettings,
+} from "./agent_config.ts";
+import { statusOf, waitingStatus } from "./agent_status.ts";
+import { awaitAgentConfig } from "./await_agent_config.ts";
 import { createLog } from "./log.ts";
 import { type Options, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
+import { OwnStatus } from "./own_status.ts";
+import { serviceTable } from "./service_table.ts";
 import { VERSION } from "./version.ts";
 
 /** How long a handshake with the gateway may take, name look-up included. */
 const DIAL_TIMEOUT_MS = 10_000;
 
-/** The state directory, where the agent has to make it. */
-const STATE_DIR_MODE = 0o750;
+/** The manager is asked at most once in this time, however we fail. */
+const MANAGER_PACE_MS = 1_000;
 
 /** How long a stop may take in all before the process ends anyway. */
 const STOP_TIMEOUT_MS = 9_000;
@@ -40,16 +48,56 @@ export async function runAgent(
   options: Options,
   output: Output,
 ): Promise<number> {
-  const { config, warnings } = await loadAgentConfig(options);
+  const settings = await readAgentSettings(options);
   const log = createLog(
-    textOption(options, "logFormat") ?? config.logFormat,
+    textOption(options, "logFormat") ?? settings.file.log_format,
     output,
   );
-  for (const warning of warnings) log.warn("config.warning", { warning });
-  const { identity, wake } = watchIdentity(config);
-  using stop = stopOnSignals(log, { onHangUp: wake });
+  for (const warning of settings.warnings) {
+    log.warn("config.warning", { warning });
+  }
+  const hangUp = new HangUp();
+  using stop = stopOnSignals(log, { onHangUp: () => hangUp.happen() });
+  stop.addEventListener("abort", () => endInTime(log), { once: true });
+  try {
+    await runUntil(stop, settings, hangUp, log);
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  }
+  log.info("agent.stop", {});
+  return 0;
+}
+
+/** @throws The reason of `stop`, or why there can be no configuration. */
+async function runUntil(
+  stop: AbortSignal,
+  settings: AgentSettingsFile,
+  hangUp: HangUp,
+  log: Log,
+): Promise<void> {
+  await using scope = new Scope(new AbortController().signal);
+  const sinceMs = bunClock.wallNow();
+  const status = new OwnStatus(settings.statusSocket, scope, log);
+  const config = await awaitAgentConfig({
+    clock: bunClock,
+    log,
+    random: Math.random,
+    complete: (signal) => completeAgentConfig(settings, signal),
+    waiting: (fault) =>
+      status.show(() => waitingStatus(settings, fault, sinceMs)),
+    woken: () => hangUp.next,
+  }, stop);
+  const identity = watchIdentity(config, hangUp, log);
   const ports = agentPorts(config, identity, log);
-  const self = { instance: randomHex(), software: VERSION };
+  const runner = scope.own(
+    new CommandRunner(config.exec, {
+      clock: bunClock,
+      log,
+      startCommand: startExecProcess,
+    }),
+  );
+  const services = serviceTable(config, runner);
+  const self = { instance: randomHex(), software: VERSION, services };
   const agent = new Agent({ ...config, ...self }, {
     ...ports,
     identityChanged: identity.changed,
@@ -58,19 +106,11 @@ export async function runAgent(
     version: VERSION,
     device: config.deviceId,
     name: config.name,
-    services: [...config.services.keys()].join(),
+    services: [...services.keys()].join(),
   });
   if (config.debugInsecureTls) log.warn("tls.insecure", INSECURE_FIELDS);
-  await using scope = new Scope(new AbortController().signal);
-  await ownStatus(scope, config, agent, log);
-  stop.addEventListener("abort", () => endInTime(log), { once: true });
-  try {
-    await agent.run(stop);
-  } catch (error) {
-    if (!stop.aborted) throw error;
-  }
-  log.info("agent.stop", {});
-  return 0;
+  await status.show(() => statusOf(config, agent));
+  await agent.run(stop);
 }
 
 const INSECURE_FIELDS = {
@@ -86,34 +126,13 @@ function endInTime(log: Log): void {
   }, STOP_TIMEOUT_MS).unref();
 }
 
-/** The status socket is for people: an agent without one works as well. */
-async function ownStatus(
-  scope: Scope,
-  config: AgentConfig,
-  agent: Agent,
-  log: Log,
-): Promise<void> {
-  try {
-    if (process.platform !== "win32") {
-      await mkdir(dirname(config.statusSocket), {
-        recursive: true,
-        mode: STATE_DIR_MODE,
-      });
-    }
-    scope.own(
-      await serveStatus(config.statusSocket, () => statusOf(config, agent)),
-    );
-  } catch (error) {
-    log.warn("status.unavailable", { socket: config.statusSocket }, error);
-  }
-}
-
 function agentPorts(
   config: AgentConfig,
-  identity: { readonly files: IdentityFiles },
+  identity: { readonly read: () => Promise<TlsMaterial> },
   log: Log,
 ): Omit<AgentPorts, "identityChanged"> {
   const proxyOf = (url: string) => proxyFor(url, config.proxy, process.env);
+  const pace = new Pace(MANAGER_PACE_MS, bunClock);
   return {
     clock: bunClock,
     log,
@@ -127,15 +146,17 @@ function agentPorts(
       if (proxy) log.info("link.proxy", { proxy: redactUrl(proxy) });
       return await dialWebSocket({
         ...dial,
-        tls: await identity.files.read(),
+        tls: await identity.read(),
         proxy,
         timeoutMs: DIAL_TIMEOUT_MS,
       }, signal);
     },
     findGateway: async (signal) => {
       if (config.gatewayUrl !== undefined) return config.gatewayUrl;
-      const tls = await identity.files.read();
-      const { deviceId, manager = "", name, services } = config;
+      await pace.wait(signal);
+      const tls = await identity.read();
+      const services = await lookAtServices(config.services, { portStates });
+      const { deviceId, manager = "", name } = config;
       const proxy = proxyOf(manager);
       const client = new HttpsClient({
         tls,
@@ -147,7 +168,9 @@ function agentPorts(
           manager,
           deviceId,
           name,
-          services: [...services.keys()],
+          services: services.filter(({ state }) => state !== "closed")
+            .map(({ name }) => name),
+          hasCertificate: tls.cert !== undefined,
           mayBePlain: config.debugInsecureTls,
         },
         { clock: bunClock, postJson: client.postJson.bind(client) },
@@ -157,24 +180,47 @@ function agentPorts(
   };
 }
 
+/** SIGHUP, for whoever waits for the next one. */
+class HangUp {
+  #next = Promise.withResolvers<void>();
+
+  get next(): Promise<void> {
+    return this.#next.promise;
+  }
+
+  happen(): void {
+    this.#next.resolve();
+    this.#next = Promise.withResolvers();
+  }
+}
+
 /** The certificate on disk; a hang-up counts as a change of it. */
-function watchIdentity(config: AgentConfig) {
+function watchIdentity(config: AgentConfig, hangUp: HangUp, log: Log) {
   const files = new IdentityFiles(config, config.debugInsecureTls, bunClock);
-  let hungUp = Promise.withResolvers<void>();
-  const wake = () => {
-    hungUp.resolve();
-    hungUp = Promise.withResolvers<void>();
+  let saidMissing = false;
+  const read = async () => {
+    const tls = await files.read();
+    const isMissing = config.isPairOptional && tls.cert === undefined;
+    if (isMissing && !saidMissing) {
+      const { certFile = "" } = config;
+      log.warn("identity.missing", { certFile, warning: NO_CERTIFICATE });
+    }
+    saidMissing = isMissing;
+    return tls;
   };
   const changed = async (signal: AbortSignal) => {
     const done = new AbortController();
     const either = AbortSignal.any([signal, done.signal]);
     const fileChange = files.changed(either);
     try {
-      await Promise.race([fileChange, hungUp.promise]);
+      await Promise.race([fileChange, hangUp.next]);
     } finally {
       done.abort();
       await Promise.allSettled([fileChange]);
     }
   };
-  return { identity: { files, changed }, wake };
+  return { read, changed };
 }
+
+const NO_CERTIFICATE =
+  "plain TLS until migasfree has enrolled this computer: few sites allow it";

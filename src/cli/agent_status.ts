@@ -1,8 +1,10 @@
 import { z } from "zod";
 import type { Agent } from "../agent/agent.ts";
 import type { AgentConfig } from "../agent/config.ts";
+import type { Fault } from "../protocol/fault.ts";
 import { printSocketAddress } from "../protocol/socket_address.ts";
 import { portStates } from "../runtime/listening_ports.ts";
+import type { AgentSettingsFile } from "./agent_config.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 /** What `status --json` prints; the keys are stable. */
@@ -10,9 +12,11 @@ export const agentStatusSchema = z.object({
   version: z.string(),
   commit: z.string(),
   pid: z.int(),
-  device_id: z.int(),
-  name: z.string(),
-  link: z.enum(["connecting", "online", "stopped"]),
+  /** Null while nobody has said which device this is. */
+  device_id: z.int().nullable(),
+  name: z.string().nullable(),
+  /** `waiting`: for migasfree to tell what agent.toml leaves out. */
+  link: z.enum(["waiting", "connecting", "online", "stopped"]),
   since: z.string(),
   gateway: z.string().nullable(),
   last_fault: z.object({ code: z.string(), message: z.string() }).nullable(),
@@ -36,24 +40,15 @@ export async function statusOf(
   agent: Agent,
 ): Promise<AgentStatus> {
   const { gatewayUrl, lastFault, link, sinceMs, tunnels } = agent.state;
-  const states = await portStates([...config.services.values()]);
   return {
-    version: VERSION,
-    commit: COMMIT,
-    pid: process.pid,
+    ...THIS_PROGRAM,
     device_id: config.deviceId,
     name: config.name,
     link,
     since: new Date(sinceMs).toISOString(),
     gateway: gatewayUrl ?? config.gatewayUrl ?? null,
-    last_fault: lastFault
-      ? { code: lastFault.code, message: lastFault.message }
-      : null,
-    services: [...config.services].map(([name, address], index) => ({
-      name,
-      address: printSocketAddress(address),
-      state: states[index] ?? "unknown",
-    })),
+    last_fault: faultStatus(lastFault),
+    services: await servicesStatus(config.services),
     tunnels: tunnels.map(({ id, service, operator, sinceMs }) => ({
       id,
       service,
@@ -61,4 +56,40 @@ export async function statusOf(
       since: new Date(sinceMs).toISOString(),
     })),
   };
+}
+
+/** Returns the state of an agent that has yet to hear from migasfree. */
+export async function waitingStatus(
+  { file }: AgentSettingsFile,
+  fault: Fault,
+  sinceMs: number,
+): Promise<AgentStatus> {
+  return {
+    ...THIS_PROGRAM,
+    device_id: file.device_id ?? null,
+    name: file.name ?? null,
+    link: "waiting",
+    since: new Date(sinceMs).toISOString(),
+    gateway: file.gateway ?? null,
+    last_fault: faultStatus(fault),
+    services: await servicesStatus(new Map(Object.entries(file.services))),
+    tunnels: [],
+  };
+}
+
+const THIS_PROGRAM = { version: VERSION, commit: COMMIT, pid: process.pid };
+
+function faultStatus(fault: Fault | undefined): AgentStatus["last_fault"] {
+  return fault ? { code: fault.code, message: fault.message } : null;
+}
+
+async function servicesStatus(
+  services: AgentConfig["services"],
+): Promise<AgentStatus["services"]> {
+  const states = await portStates([...services.values()]);
+  return [...services].map(([name, address], index) => ({
+    name,
+    address: printSocketAddress(address),
+    state: states[index] ?? "unknown",
+  }));
 }

@@ -14,20 +14,32 @@ export async function checkCertificate(
   config: AgentConfig,
 ): Promise<Finding[]> {
   const identity = new IdentityFiles(config, false, bunClock);
+  let hasPair = false;
   const findings = [
     await finding("certificate", async () => {
       const { cert } = await identity.read();
-      return cert === undefined ? noCertificate() : datesOf(cert);
+      hasPair = cert !== undefined;
+      return cert === undefined ? noCertificate(config) : datesOf(cert);
     }),
   ];
   const { keyFile } = config;
-  if (keyFile !== undefined && process.platform !== "win32") {
+  const isThere = hasPair || !config.isPairOptional;
+  if (keyFile !== undefined && isThere && process.platform !== "win32") {
     findings.push(await finding("key", () => Promise.resolve(keyOf(keyFile))));
   }
   return findings;
 }
 
-function noCertificate(): Finding {
+function noCertificate({ certFile, isPairOptional }: AgentConfig): Finding {
+  if (isPairOptional) {
+    return {
+      check: "certificate",
+      result: "WARN",
+      detail: `migasfree has made no ${certFile} yet: plain TLS until it does`,
+      hint:
+        "Run `sudo migasfree sync`, unless the site goes without mutual TLS",
+    };
+  }
   return {
     check: "certificate",
     result: "FAIL",
@@ -58,7 +70,17 @@ function datesOf(cert: string): string | Finding {
 }
 
 function keyOf(path: string): string | Finding {
-  const mode = statSync(path).mode & 0o777;
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) {
+    const hint = "Set key_file to the key that cert_file was made for";
+    return {
+      check: "key",
+      result: "FAIL",
+      detail: `${path} is not there`,
+      hint,
+    };
+  }
+  const mode = stat.mode & 0o777;
   const text = `${path}, mode ${mode.toString(8).padStart(4, "0")}`;
   if ((mode & 0o077) === 0) return text;
   return {

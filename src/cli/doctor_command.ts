@@ -1,9 +1,10 @@
 import type { AgentConfig } from "../agent/config.ts";
 import { plainText } from "../base/text.ts";
 import { Fault } from "../protocol/fault.ts";
-import { loadAgentConfig } from "./agent_config.ts";
+import { type AgentSettingsFile, readAgentSettings } from "./agent_config.ts";
 import { checkCertificate } from "./doctor_certificate.ts";
 import { checkGateway } from "./doctor_gateway.ts";
+import { askMigasfree } from "./doctor_migasfree.ts";
 import { checkServices } from "./doctor_services.ts";
 import type { Options } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -68,31 +69,40 @@ export async function finding(
 }
 
 async function examine(options: Options): Promise<Finding[]> {
-  let config: AgentConfig | undefined;
-  const configuration = await finding("configuration", async () => {
-    const loaded = await loadAgentConfig(options);
-    config = loaded.config;
-    const [warning] = loaded.warnings;
-    if (warning === undefined) {
-      return `device ${config.deviceId}, ${config.name}`;
-    }
-    return { check: "configuration", result: "WARN", detail: warning };
+  let settings: AgentSettingsFile | undefined;
+  const unreadable = await finding("configuration", async () => {
+    settings = await readAgentSettings(options);
+    return "";
   });
-  if (!config) return [configuration];
+  if (!settings) return [unreadable];
+  const { statusSocket } = settings;
+  const { config, findings } = await askMigasfree(settings);
+  if (!config) return [...findings, await checkAgent(statusSocket)];
   return [
-    configuration,
+    configuration(config, settings.warnings),
+    ...findings,
     ...await checkCertificate(config),
     ...await checkGateway(config),
-    await checkAgent(config),
+    await checkAgent(statusSocket),
     ...await checkServices(config.services),
   ];
 }
 
-async function checkAgent(config: AgentConfig): Promise<Finding> {
+function configuration(
+  { deviceId, name }: AgentConfig,
+  [warning]: readonly string[],
+): Finding {
+  const check = "configuration";
+  return warning === undefined
+    ? { check, result: "PASS", detail: `device ${deviceId}, ${name}` }
+    : { check, result: "WARN", detail: warning };
+}
+
+async function checkAgent(statusSocket: string): Promise<Finding> {
   const check = "agent";
   return await finding(check, async () => {
     const { last_fault: fault, link, pid, since } = await agentStatus(
-      config.statusSocket,
+      statusSocket,
     );
     if (link === "online") return `online since ${since}, pid ${pid}`;
     return {

@@ -12,6 +12,9 @@ import { answerFault } from "../transport/answer_fault.ts";
 import type { JsonAnswer } from "../transport/post_json.ts";
 import { type Finding, finding } from "./doctor_command.ts";
 
+/** migasfree 5's, below the manager's origin: anybody may read it. */
+const PUBLIC_CA_PATH = "/manager/v1/public/ca";
+
 const LOOK_TIMEOUT_MS = 5_000;
 
 /** How far two clocks may be apart before certificates get into trouble. */
@@ -28,11 +31,13 @@ export async function checkGateway(config: AgentConfig): Promise<Finding[]> {
       ? await checkName(target.hostname)
       : await checkProxy(proxy),
   ];
-  if (config.gatewayUrl === undefined) return findings;
+  const [check, path] = config.gatewayUrl === undefined
+    ? ["manager", PUBLIC_CA_PATH]
+    : ["gateway", DEVICES_PATH];
   let answer: JsonAnswer | undefined;
   const startMs = performance.now();
   findings.push(
-    await finding("gateway", async () => {
+    await finding(check, async () => {
       const identity = new IdentityFiles(
         config,
         config.debugInsecureTls,
@@ -44,13 +49,22 @@ export async function checkGateway(config: AgentConfig): Promise<Finding[]> {
         timeoutMs: LOOK_TIMEOUT_MS,
       });
       const { signal } = new AbortController();
-      answer = await client.getJson(`${target.origin}${DEVICES_PATH}`, signal);
+      answer = await client.getJson(`${target.origin}${path}`, signal);
+      if (check === "manager" && answer.status !== 200) {
+        const detail = `${target.host} answers ${path} with ${answer.status}`;
+        const hint = "Check that `manager` is a migasfree 5 server";
+        return { check, result: "WARN", detail, hint };
+      }
       const ms = Math.round(performance.now() - startMs);
       return `${target.host} answers in ${ms} ms, TLS verified`;
     }),
   );
   if (!answer) return findings;
-  return [...findings, await checkRole(answer, url), checkClock(answer)];
+  if (config.gatewayUrl === undefined) {
+    return [...findings, checkClock(answer, "manager")];
+  }
+  const role = await checkRole(answer, url);
+  return [...findings, role, checkClock(answer, "gateway")];
 }
 
 async function checkName(host: string): Promise<Finding> {
@@ -102,14 +116,14 @@ async function checkRole(answer: JsonAnswer, url: string): Promise<Finding> {
   });
 }
 
-function checkClock(answer: JsonAnswer): Finding {
+function checkClock(answer: JsonAnswer, who: string): Finding {
   const check = "clock";
   if (answer.dateMs === undefined) {
-    const detail = "the gateway did not say what time it is";
+    const detail = `the ${who} did not say what time it is`;
     return { check, result: "WARN", detail };
   }
   const skewMs = Math.abs(Date.now() - answer.dateMs);
-  const detail = `${Math.round(skewMs / 1_000)} s from the gateway's`;
+  const detail = `${Math.round(skewMs / 1_000)} s from the ${who}'s`;
   if (skewMs < SKEW_WARN_MS) return { check, result: "PASS", detail };
   const hint = "Set this computer's clock, by NTP for one";
   return { check, result: "FAIL", detail, hint };

@@ -37,6 +37,7 @@ export async function runGateway(
   const identity = await openIdentity(config);
   using stop = stopOnSignals(log, {
     code: "gatewayDraining",
+    who: "The gateway",
     onHangUp: identity.nudge,
   });
   using store = openDeviceStore(config.stateDir);

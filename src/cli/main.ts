@@ -1,7 +1,8 @@
 import { CommanderError } from "commander";
 import { Fault, FAULTS } from "../protocol/fault.ts";
 import { processOutput, sayFault } from "./output.ts";
-import { createProgram, usageFault } from "./program.ts";
+import { createProgram } from "./program.ts";
+import { usageFault } from "./usage_error.ts";
 
 /** Runs one command line. Returns the exit status. Never rejects. */
 async function main(argv: readonly string[]): Promise<number> {

@@ -65,6 +65,7 @@ export async function asOperator<T>(
   const heartbeats = new Heartbeats(bunClock, "probe");
   using stop = stopOnSignals(undefined, {
     code: "tunnelCancelled",
+    who: "The operator's program",
     onHangUp: endSoon,
   });
   await using scope = new Scope(stop);

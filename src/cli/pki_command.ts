@@ -199,7 +199,13 @@ function answerFiles(files: PkiFiles, flags: Flags, output: Output): number {
 
 function daysFlag(flags: Flags): number | undefined {
   const { days } = flags;
-  return days === undefined ? undefined : Number(days);
+  if (days === undefined) return undefined;
+  const text = String(days);
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw usage(
+    `${plainText(text, 64)} is no number of days`,
+    `Give a whole number from 1 to ${DAYS_MAX} with --days`,
+  );
 }
 
 function roleFlag({ role }: Flags): PkiRole | undefined {

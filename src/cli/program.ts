@@ -1,7 +1,10 @@
-import { Command, CommanderError, Option } from "commander";
-import { Fault, FAULTS } from "../protocol/fault.ts";
+import { Command, Option } from "commander";
+import { FAULTS } from "../protocol/fault.ts";
+import { addExecCommand } from "./add_exec_command.ts";
+import { addHelpExamples } from "./help_examples.ts";
 import type { Options } from "./options.ts";
 import type { Output } from "./output.ts";
+import { usageSentence } from "./usage_error.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 /** What a command does; returns its exit status. */
@@ -32,6 +35,7 @@ export function createProgram(
     .configureOutput({
       writeOut: (text) => output.answer(text.replace(/\n$/, "")),
       writeErr: (text) => output.say(text.replace(/\n$/, "")),
+      outputError: (text, write) => write(usageSentence(text)),
     })
     .addHelpText("after", PROGRAM_EXAMPLES);
   const run = (action: Action) => async (...given: unknown[]) => {
@@ -60,17 +64,8 @@ export function createProgram(
       output.answer(completionScript(program, shell));
       return 0;
     }));
+  addHelpExamples(program);
   return program;
-}
-
-/** Returns the fault that a mistake on the command line amounts to. */
-export function usageFault(error: CommanderError): Fault | undefined {
-  if (error.exitCode === 0) return undefined;
-  const message = error.message.replace(/^error: /, "");
-  return new Fault("usageInvalid", message, {
-    hint: "See `migasfree-agent --help`, or `… COMMAND --help`",
-    cause: error,
-  });
 }
 
 type Run = (action: Action) => (...given: unknown[]) => Promise<void>;
@@ -88,6 +83,7 @@ function addAgentCommands(program: Command, output: Output, run: Run): void {
   program.command("status").description("Show the agent of this computer.")
     .option(...config)
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExit status: 0 if it is online, 69 if not.")
     .action(run(async (_args, options) => {
       const { runStatus } = await import("./status_command.ts");
       return await runStatus(options, output);
@@ -96,6 +92,7 @@ function addAgentCommands(program: Command, output: Output, run: Run): void {
     .description("Check all that the agent needs, and say what to do.")
     .option(...config)
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExit status: 0 if nothing failed, else 1.")
     .action(run(async (_args, options) => {
       const { runDoctor } = await import("./doctor_command.ts");
       return await runDoctor(options, output);
@@ -113,7 +110,7 @@ function addGatewayCommands(program: Command, output: Output, run: Run): void {
       const { runGateway } = await import("./gateway_command.ts");
       return await runGateway(options, output);
     }));
-  gateway.command("release").argument("<device>", "its id")
+  gateway.command("release").argument("<device>", "7 or CID-7")
     .description("Forget which certificate a device id is bound to.")
     .option(...config)
     .action(run(async ([device = ""], options) => {
@@ -139,6 +136,7 @@ function addOperatorCommands(program: Command, output: Output, run: Run): void {
     .argument("[[user@]device]", DEVICE_HELP)
     .argument("[ssh-args...]", "options and the remote command, for ssh")
     .option("--print-config", "print a stanza for ~/.ssh/config, and end")
+    .showHelpAfterError("  hint: Put the options for ssh behind --")
     .addHelpText("after", SSH_EXAMPLES)
     .action(
       run(async ([device, ...sshArgs], options) => {
@@ -146,6 +144,8 @@ function addOperatorCommands(program: Command, output: Output, run: Run): void {
         return await runSsh(device, sshArgs, options, output);
       }),
     );
+  const exec = operatorCommand(program, "exec", "Run a command on a device.");
+  addExecCommand(exec, run, output);
   for (const name of ["vnc", "rdp"] as const) {
     const title = `Look at a device's screen by ${name.toUpperCase()}.`;
     operatorCommand(program, name, title)
@@ -197,7 +197,7 @@ function addPkiCommands(program: Command, output: Output, run: Run): void {
       "name or address of the gateway; may be given several times",
       (name: string, names: string[] = []) => [...names, name],
     )
-    .option("--days <number>", "validity of the gateway's certificate")
+    .option("--days <number>", "validity of its certificate; default 825")
     .option("--json", "as JSON")
     .action(
       run(async ([dir = ""], options) =>
@@ -205,10 +205,11 @@ function addPkiCommands(program: Command, output: Output, run: Run): void {
       ),
     );
   for (const role of ["computer", "operator"] as const) {
+    const article = role === "operator" ? "an" : "a";
     pki.command(role).argument("<dir>", "directory of the CA")
       .argument("<name>", `the ${role}'s name`)
-      .description(`Make a certificate for a ${role}.`)
-      .option("--days <number>", "validity")
+      .description(`Make a certificate for ${article} ${role}.`)
+      .option("--days <number>", "validity in days; default 825")
       .option("--json", "as JSON")
       .action(
         run(async ([dir = "", name = ""], options) =>
@@ -245,13 +246,14 @@ const DEVICE_HELP = "7, CID-7, or the device's name";
 const EXIT_HELP = `
 Exit status: 0, ${FAULTS.usageInvalid.exitCode} usage, ${FAULTS.deviceOffline.exitCode} device offline or service refused, ${FAULTS.messageInvalid.exitCode} protocol,
   ${FAULTS.certificateMissing.exitCode} identity refused (either side's certificate), ${FAULTS.configInvalid.exitCode} configuration;
-  ssh passes on the remote's.`;
+  ssh and exec pass on the remote's.`;
 
 const PROGRAM_EXAMPLES = `
 Examples:
   migasfree-agent devices                     which computers are there
   migasfree-agent ssh root@aula-7             log in
   migasfree-agent vnc CID-7                   see its screen
+  migasfree-agent exec 7 -- migasfree sync    have it synchronise
   migasfree-agent connect 7 rdp --listen 127.0.0.1:0
   migasfree-agent run --config agent.toml     be the agent of this computer
   migasfree-agent gateway --config gateway.toml
@@ -259,8 +261,9 @@ ${EXIT_HELP}`;
 
 const RUN_EXAMPLES = `
 Reads agent.toml (default /etc/migasfree-agent/agent.toml), then the
-environment (MIGASFREE_AGENT_DEVICE_ID=7 …). Ends at SIGTERM within 10 s;
-SIGHUP makes it dial again at once. Never gives up on its gateway.`;
+environment (MIGASFREE_AGENT_DEVICE_ID=7 …); for what neither says it asks
+migasfree, and waits while this computer is not registered. Ends at SIGTERM
+within 10 s; SIGHUP makes it dial again at once. Never gives up on its gateway.`;
 
 const GATEWAY_EXAMPLES = `
 Reads gateway.toml (default /etc/migasfree-agent/gateway.toml), then the

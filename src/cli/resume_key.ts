@@ -1,7 +1,13 @@
+import { link, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../protocol/fault.ts";
 import { RESUME_KEY_BYTES, ResumeTokens } from "../protocol/resume_token.ts";
-import { createFile, errorCode, readBytes } from "../runtime/files.ts";
+import {
+  besidePath,
+  createFile,
+  errorCode,
+  readBytes,
+} from "../runtime/files.ts";
 
 /**
  * Opens the key with which this gateway signs resume tokens, in `stateDir`;
@@ -13,14 +19,7 @@ export async function openResumeTokens(
   stateDir: string,
 ): Promise<ResumeTokens> {
   const path = join(stateDir, "resume.key");
-  const fresh = crypto.getRandomValues(new Uint8Array(RESUME_KEY_BYTES));
-  try {
-    await createFile(path, fresh, 0o600);
-  } catch (error) {
-    const isThere = errorCode(Fault.from(error).cause) === "EEXIST";
-    if (!isThere) throw error;
-  }
-  const secret = await readBytes(path, "resume key");
+  const secret = await readOrMake(path);
   if (secret.byteLength === RESUME_KEY_BYTES) {
     return await ResumeTokens.create(new Uint8Array(secret));
   }
@@ -31,4 +30,32 @@ export async function openResumeTokens(
       hint: `Remove it: sessions that are detached now will be lost`,
     },
   );
+}
+
+async function readOrMake(path: string): Promise<Uint8Array> {
+  try {
+    return await readBytes(path, "resume key");
+  } catch (error) {
+    const isMissing = errorCode(Fault.from(error).cause) === "ENOENT";
+    if (!isMissing) throw error;
+  }
+  await makeKey(path);
+  return await readBytes(path, "resume key");
+}
+
+/** Makes the key unless it is there. Whoever sees one, sees it whole. */
+async function makeKey(path: string): Promise<void> {
+  const fresh = crypto.getRandomValues(new Uint8Array(RESUME_KEY_BYTES));
+  const beside = besidePath(path);
+  await createFile(beside, fresh, 0o600);
+  try {
+    // Unlike a rename, it never takes another process's key away.
+    await link(beside, path);
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return;
+    // A file system without links: then two at once may fail, once.
+    await createFile(path, fresh, 0o600);
+  } finally {
+    await rm(beside, { force: true });
+  }
 }

@@ -1,7 +1,7 @@
 import { plainText } from "../base/text.ts";
 import { Fault, FAULTS } from "../protocol/fault.ts";
 import { askStatus } from "../runtime/status_socket.ts";
-import { loadAgentConfig } from "./agent_config.ts";
+import { readAgentSettings } from "./agent_config.ts";
 import { type AgentStatus, agentStatusSchema } from "./agent_status.ts";
 import type { Options } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -14,8 +14,8 @@ export async function runStatus(
   options: Options,
   output: Output,
 ): Promise<number> {
-  const { config } = await loadAgentConfig(options);
-  const status = await agentStatus(config.statusSocket);
+  const { statusSocket } = await readAgentSettings(options);
+  const status = await agentStatus(statusSocket);
   if (options["json"]) output.answer(JSON.stringify(status));
   else for (const line of linesOf(status)) output.answer(line);
   return status.link === "online" ? 0 : FAULTS.deviceOffline.exitCode;
@@ -31,11 +31,17 @@ export async function agentStatus(socketPath: string): Promise<AgentStatus> {
   });
 }
 
+function deviceOf({ device_id: id, name }: AgentStatus): string {
+  return id === null
+    ? "not known yet: migasfree is asked again every few minutes"
+    : `${id} ${plainText(name ?? "", 128)}`.trim();
+}
+
 function linesOf(status: AgentStatus): string[] {
   const { gateway, last_fault: fault, link, services, tunnels } = status;
   const lines = table([
     ["agent", `${status.version} (${status.commit}), pid ${status.pid}`],
-    ["device", `${status.device_id} ${plainText(status.name, 128)}`],
+    ["device", deviceOf(status)],
     ["link", `${link} since ${status.since}`],
     ["gateway", gateway ?? "as the manager says"],
     ...(fault ? [["last fault", plainText(fault.message, 200)]] : []),

@@ -13,6 +13,8 @@ const deviceSchema = z.object({
   id: z.int(),
   name: z.string().transform((name) => plainText(name, 128)),
   services: z.array(z.string().transform((name) => plainText(name, 32))),
+  /** Whether it takes remote commands. */
+  exec: z.boolean().optional(),
   online: z.boolean(),
   seen_at: z.string().max(64).optional(),
 });

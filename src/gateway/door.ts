@@ -1,10 +1,20 @@
+import { plainText } from "../base/text.ts";
 import type { Principal } from "../policy/identity.ts";
 import { Fault } from "../protocol/fault.ts";
 import type { Caller } from "../transport/visitor.ts";
-import { addressOf, admit, type Admitted, needRole } from "./admit.ts";
+import {
+  addressOf,
+  admit,
+  type Admitted,
+  type IdentitySource,
+  needRole,
+} from "./admit.ts";
 import type { GatewayPorts } from "./ports.ts";
 import { Quota } from "./quota.ts";
 import { type Refusal, RefusalLimiter } from "./refusal_limiter.ts";
+
+/** More than this is no name but an attempt to fill the disk. */
+const SUBJECT_MAX_CHARS = 512;
 
 /** Lets callers in, each as what it is, and writes down whom it does not. */
 export class Door {
@@ -85,7 +95,7 @@ export class Door {
     this.#refusals.write({
       event: "link.refused",
       address,
-      subject: subjectOf(caller),
+      subject: subjectOf(caller, this.#ports.identity.source),
       path,
       code: fault.code,
       message: fault.message,
@@ -95,9 +105,13 @@ export class Door {
 }
 
 /** The subject that a caller shows, believed or not, for the audit only. */
-function subjectOf(caller: Caller): string | undefined {
+function subjectOf(caller: Caller, source: IdentitySource): string | undefined {
+  if (source.tag === "header") {
+    const shown = caller.header(source.name);
+    return shown ? plainText(shown, SUBJECT_MAX_CHARS) : undefined;
+  }
   const subject = caller.certificate?.subject;
   if (!subject) return undefined;
   return Object.entries(subject).map(([type, value]) => `/${type}=${value}`)
-    .join("").slice(0, 512);
+    .join("").slice(0, SUBJECT_MAX_CHARS);
 }

@@ -29,6 +29,8 @@ const STATUSES = {
   serviceRefused: 502,
   streamReset: 502,
   openTimedOut: 504,
+  execRefused: 403,
+  execTimedOut: 504,
   quotaExceeded: 429,
   linkSilent: 502,
   linkLost: 502,

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { plainText } from "../base/text.ts";
 import type { DeviceStore, StoredDevice } from "../policy/device_store.ts";
 import { Fault } from "../protocol/fault.ts";
+import { EXEC_SERVICE } from "../protocol/exec_message.ts";
 import {
   DEVICE_ID_MAX,
   deviceIdSchema,
@@ -174,7 +175,9 @@ function deviceRow(device: StoredDevice, { isOnline }: HttpPorts) {
   return {
     id: deviceId,
     name: plainText(name, DEVICE_NAME_MAX_CHARS),
-    services,
+    // What a viewer or ssh can open; the remote command is none of these.
+    services: services.filter((service) => service !== EXEC_SERVICE),
+    exec: services.includes(EXEC_SERVICE),
     online: isOnline(deviceId),
     seen_at: new Date(seenAtMs).toISOString(),
   };

@@ -1,6 +1,6 @@
 import { Fault } from "../protocol/fault.ts";
 import type { Link } from "../transport/link.ts";
-import { closeWithFault } from "../transport/link_end.ts";
+import { closeNormally, closeWithFault } from "../transport/link_end.ts";
 import type { Admitted } from "./admit.ts";
 
 export type End = "agent" | "operator";
@@ -111,6 +111,10 @@ export class Meetings {
   }
 
   #remember(tunnelId: string): void {
+    // It came back before we knew that there is nothing to come back to.
+    const waiting = this.#waiting.get(tunnelId);
+    waiting?.leave();
+    if (waiting) closeNormally(waiting.returned.link);
     this.#finished.add(tunnelId);
     if (this.#finished.size <= FINISHED_MAX_COUNT) return;
     const [oldest] = this.#finished;

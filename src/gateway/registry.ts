@@ -26,10 +26,9 @@ export class Registry {
     );
   }
 
-  /** Takes `session` out, unless a newer one has its place already. */
-  detach(session: AgentSession): void {
-    if (this.#sessions.get(session.deviceId) === session) {
-      this.#sessions.delete(session.deviceId);
-    }
+  /** Takes `session` out. Returns false if a newer one has its place already. */
+  detach(session: AgentSession): boolean {
+    if (this.#sessions.get(session.deviceId) !== session) return false;
+    return this.#sessions.delete(session.deviceId);
   }
 }

@@ -54,8 +54,8 @@ export async function serveAgent(
   log.info("agent.online", { device, name, address: agent.address });
   const startMs = clock.now();
   const fault = await session.serve(signal);
-  registry.detach(session);
-  saveServices(session, ports);
+  // What a newer link of the device has said is not to be overwritten.
+  if (registry.detach(session)) saveServices(session, ports);
   ports.metrics.linkClosed("control", fault.code);
   const ms = Math.round(clock.now() - startMs);
   log.info("agent.offline", { device, ms, code: fault.code });

@@ -1,4 +1,5 @@
 import { withDeadline } from "../base/deadline.ts";
+import { EXEC_SERVICE } from "../protocol/exec_message.ts";
 import { Fault } from "../protocol/fault.ts";
 import {
   deviceIdSchema,
@@ -133,7 +134,8 @@ function findSession(wish: Wish, ports: ServeOperatorPorts): AgentSession {
     );
   }
   if (!session.services.some(({ name }) => name === service)) {
-    const offered = session.services.map(({ name }) => name).join(", ");
+    const offered = session.services.map(({ name }) => name)
+      .filter((name) => name !== EXEC_SERVICE).join(", ");
     throw new Fault(
       "serviceUnknown",
       `Device ${deviceId} offers no service "${service}", only: ${offered}`,

@@ -49,6 +49,8 @@ export const FAULTS = {
   serviceRefused: { closeCode: 4416, retry: "backoff", exitCode: 69 },
   streamReset: { closeCode: 4417, retry: "none", exitCode: 69 },
   openTimedOut: { closeCode: 4418, retry: "backoff", exitCode: 69 },
+  execRefused: { closeCode: 4419, retry: "none", exitCode: 77 },
+  execTimedOut: { closeCode: 4427, retry: "none", exitCode: 69 },
   quotaExceeded: { closeCode: 4429, retry: "backoff", exitCode: 69 },
   // The path between us.
   linkSilent: { closeCode: 4408, retry: "backoff", exitCode: 69 },

@@ -30,6 +30,8 @@ export const FAULT_HINTS: Readonly<Record<FaultCode, string>> = {
   serviceRefused: "Check that the service runs on that computer",
   streamReset: "Look at the log of the program that broke off",
   openTimedOut: "Try again; if it stays so, look at the agent's log",
+  execRefused: "Add the command to [exec] allow in its agent.toml",
+  execTimedOut: "Give it more time with --timeout, up to the agent's own limit",
   quotaExceeded: "Close some tunnels, or raise the limit at the gateway",
   linkSilent: "Check the network between here and the gateway",
   linkLost: "Check the network between here and the gateway",

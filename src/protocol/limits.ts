@@ -34,6 +34,18 @@ export const RESUME_TOKEN_MAX_CHARS = 2_048;
 /** Longest time that an end may wait for a new link. */
 export const DETACH_MAX_MS = 1_800_000;
 
+/** Longest piece of a remote command's output in one frame. */
+export const EXEC_OUTPUT_MAX_BYTES = 32 * 1024;
+
+/** Longest JSON in a frame of a remote command. */
+export const EXEC_JSON_MAX_BYTES = 64 * 1024;
+
+/** Words of a remote command, the program among them. */
+export const EXEC_WORDS_MAX_COUNT = 256;
+
+/** How long an operator may take to say which command it wants. */
+export const EXEC_START_TIMEOUT_MS = 10_000;
+
 /** How long the first message of a link may take. */
 export const HELLO_TIMEOUT_MS = 10_000;
 

@@ -1,26 +1,27 @@
 import { z } from "zod";
 import { Fault } from "./fault.ts";
 import { deviceIdSchema, serviceNameSchema, tunnelIdSchema } from "./id.ts";
-import { OPERATOR_NAME_MAX_CHARS, RESUME_TOKEN_MAX_CHARS } from "./limits.ts";
+import { RESUME_TOKEN_MAX_CHARS } from "./limits.ts";
 
 /** Bytes of the key that signs tokens. */
 export const RESUME_KEY_BYTES = 32;
 
-const SUBJECT_MAX_CHARS = 512;
+/** Whatever a certificate says: the token as a whole has its limit. */
+const nameSchema = z.string().max(RESUME_TOKEN_MAX_CHARS);
 
 const claimsSchema = z.object({
   tunnel: tunnelIdSchema,
   /** Which end it is. */
   role: z.enum(["agent", "operator"]),
   /** Canonical subject of the certificate that may show the token. */
-  subject: z.string().max(SUBJECT_MAX_CHARS),
+  subject: nameSchema,
   device: deviceIdSchema,
   service: serviceNameSchema,
   /** Which start of the agent the tunnel belongs to, if it says. */
   instance: tunnelIdSchema.optional(),
   /** The operator's name and subject, for the audit of a later gateway. */
-  operator: z.string().max(OPERATOR_NAME_MAX_CHARS),
-  operator_subject: z.string().max(SUBJECT_MAX_CHARS),
+  operator: nameSchema,
+  operator_subject: nameSchema,
 });
 
 /** What a resume token says; only a gateway with the key can make it. */
@@ -56,17 +57,25 @@ export class ResumeTokens {
 
   /** @throws {Fault} `ticketInvalid` if no gateway with our key made it. */
   async read(token: string): Promise<ResumeClaims> {
-    const [body, mac] = token.length > RESUME_TOKEN_MAX_CHARS
+    const [body, mac, ...more] = token.length > RESUME_TOKEN_MAX_CHARS
       ? []
       : token.split(".").map(decode);
     // The comparison inside takes the same time for every wrong one.
-    const isOurs = body && mac &&
+    const isOurs = body && mac && more.length === 0 &&
       await crypto.subtle.verify("HMAC", this.#key, mac, body);
-    if (!isOurs) throw invalid();
-    const json: unknown = JSON.parse(new TextDecoder().decode(body));
-    const parsed = claimsSchema.safeParse(json);
-    if (!parsed.success) throw invalid();
-    return parsed.data;
+    const claims = isOurs
+      ? claimsOf(new TextDecoder().decode(body))
+      : undefined;
+    if (!claims) throw invalid();
+    return claims;
+  }
+}
+
+function claimsOf(text: string): ResumeClaims | undefined {
+  try {
+    return claimsSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined; // Of a gateway with our key that means something else.
   }
 }
 
@@ -76,7 +85,9 @@ function encode(bytes: Uint8Array): string {
 
 function decode(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
-    return Uint8Array.fromBase64(text, { alphabet: "base64url" });
+    const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
+    // Of the spellings that say the same, ours is the one that we wrote.
+    return encode(bytes) === text ? bytes : undefined;
   } catch {
     return undefined; // Not ours: the caller says so.
   }

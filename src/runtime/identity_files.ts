@@ -1,8 +1,9 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { getCACertificates } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../protocol/fault.ts";
 import { fileChange, fileStamp } from "./file_watch.ts";
-import { readText } from "./files.ts";
+import { errorCode, readText } from "./files.ts";
 import type { TlsMaterial } from "./ws_dial.ts";
 
 /** Where the PEM files are; undefined where a role has none. */
@@ -10,6 +11,13 @@ export interface IdentityPaths {
   readonly caFile: string | undefined;
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
+  /**
+   * Whether `caFile` is believed beside the authorities of the system, and
+   * need not be there yet. Else it alone is believed.
+   */
+  readonly isCaAdded?: boolean;
+  /** Whether certificate and key need not be there yet, neither of them. */
+  readonly isPairOptional?: boolean;
 }
 
 /** A certificate and its key on disk, which may be renewed at any time. */
@@ -35,35 +43,58 @@ export class IdentityFiles {
   async read(): Promise<TlsMaterial> {
     const stamp = this.#stampNow();
     if (this.#material && stamp === this.#stamp) return this.#material;
-    const { caFile, certFile, keyFile } = this.#paths;
+    const { caFile, certFile, keyFile, isCaAdded = false, isPairOptional } =
+      this.#paths;
     const [ca, cert, key] = await Promise.all([
-      readPem(caFile, "CA certificate"),
-      readPem(certFile, "certificate"),
-      readPem(keyFile, "key"),
+      readPem(caFile, "CA certificate", this.#mayLackCa),
+      readPem(certFile, "certificate", this.#mayLackPair),
+      readPem(keyFile, "key", this.#mayLackPair),
     ]);
     if (cert !== undefined && key !== undefined) {
       checkPair(cert, key, certFile ?? "", keyFile ?? "");
+    } else if (isPairOptional && cert !== key) {
+      throw halfPair(certFile ?? "", keyFile ?? "");
     }
-    this.#material = { ca, cert, key, insecure: this.#insecure };
+    const material = {
+      ca: ca !== undefined && isCaAdded ? besideSystem(ca) : ca,
+      cert,
+      key,
+      insecure: this.#insecure,
+    };
+    // Written anew with what it held before is no change to anybody.
+    if (!isSame(material, this.#material)) this.#material = material;
     this.#stamp = stamp;
-    return this.#material;
+    return this.#material ?? material;
   }
 
   /**
-   * Resolves when a file differs from what was last read, and the new pair
-   * fits: a renewal that is half written is not yet a change.
+   * Resolves when a file holds something else than was last read, and the new
+   * pair fits: a renewal that is half written is not yet a change. migasfree's
+   * client writes its CA anew each time it runs, mostly with what it held.
    *
    * @throws `signal.reason` once aborted, and nothing else.
    */
   async changed(signal: AbortSignal): Promise<void> {
+    const last = this.#material;
     let stamp = this.#stamp;
     for (;;) {
       const known = stamp;
       await fileChange(this.#watched, () => known, this.#clock, signal);
       stamp = this.#stampNow();
-      const fits = await this.read().then(() => true, () => false);
-      if (fits) return;
+      // Half written, perhaps: the next stamp will tell.
+      const now = await this.read().catch(() => undefined);
+      if (now !== undefined && now !== last) return;
     }
+  }
+
+  /** What was there and has gone is a renewal under way. */
+  get #mayLackCa(): boolean {
+    return this.#paths.isCaAdded === true && this.#material?.ca === undefined;
+  }
+
+  get #mayLackPair(): boolean {
+    return this.#paths.isPairOptional === true &&
+      this.#material?.cert === undefined;
   }
 
   get #watched(): string[] {
@@ -76,16 +107,52 @@ export class IdentityFiles {
   }
 }
 
+function isSame(now: TlsMaterial, last: TlsMaterial | undefined): boolean {
+  return last !== undefined && now.ca === last.ca && now.cert === last.cert &&
+    now.key === last.key;
+}
+
 async function readPem(
   path: string | undefined,
   what: string,
+  isOptional: boolean,
 ): Promise<string | undefined> {
   if (path === undefined) return undefined;
-  const text = await readText(path, what);
+  const text = await readIfThere(path, what, isOptional);
+  if (text === undefined) return undefined;
   if (text.includes("-----BEGIN ")) return text;
   throw new Fault("configInvalid", `Cannot use ${what} ${path}: it is no PEM`, {
     hint: "Give the file that begins with -----BEGIN",
   });
+}
+
+async function readIfThere(
+  path: string,
+  what: string,
+  isOptional: boolean,
+): Promise<string | undefined> {
+  try {
+    return await readText(path, what);
+  } catch (error) {
+    const cause = error instanceof Fault ? error.cause : error;
+    if (isOptional && errorCode(cause) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Returns `ca` with the authorities of the system; Bun's where it has none. */
+function besideSystem(ca: string): string {
+  const system = getCACertificates("system");
+  const others = system.length > 0 ? system : getCACertificates("bundled");
+  return [ca, ...others].join("\n");
+}
+
+function halfPair(certFile: string, keyFile: string): Fault {
+  return new Fault(
+    "configInvalid",
+    `Cannot use certificate ${certFile} with key ${keyFile}: one is missing`,
+    { hint: "Wait until both are written, or remove the one that is there" },
+  );
 }
 
 function checkPair(

@@ -5,6 +5,8 @@ import { Fault, type FaultCode } from "../protocol/fault.ts";
 export interface StopOptions {
   /** Fault that the signal aborts with; default `agentStopping`. */
   readonly code?: FaultCode;
+  /** Who is told to stop, as peers and people hear it; default "The agent". */
+  readonly who?: string;
   /** What SIGHUP means. Without it, SIGHUP keeps what it was started with. */
   readonly onHangUp?: () => void;
 }
@@ -29,16 +31,15 @@ export function stopOnSignals(
   options: StopOptions = {},
 ): StopSignal {
   const controller = new AbortController();
+  const { code = "agentStopping", onHangUp, who = "The agent" } = options;
   const onStop = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) {
       log?.warn("process.exit", { signal: name });
       process.exit(SIGNALLED_EXIT_BASE + constants.signals[name]);
     }
     log?.info("process.stop", { signal: name });
-    const code = options.code ?? "agentStopping";
-    controller.abort(new Fault(code, `Stopped by ${name}`));
+    controller.abort(new Fault(code, `${who} was stopped by ${name}`));
   };
-  const { onHangUp } = options;
   for (const name of STOP_SIGNALS) process.on(name, onStop);
   if (onHangUp) process.on("SIGHUP", onHangUp);
   return Object.assign(controller.signal, {

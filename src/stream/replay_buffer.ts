@@ -29,6 +29,12 @@ export class ReplayBuffer {
       dropCount++;
     }
     this.#chunks.splice(0, dropCount);
+    const [head] = this.#chunks;
+    const skip = offset - this.#startOffset;
+    if (!head || skip <= 0) return;
+    this.#chunks[0] = head.subarray(skip);
+    this.#startOffset = offset;
+    this.#bytes -= skip;
   }
 
   /** Returns what was sent from `offset` on; it must not lie before trim. */

@@ -95,8 +95,10 @@ export class SendHalf {
 
   /** A new link is here; the other end has all below `offset`. */
   linkBack(offset: number): void {
-    this.#link = "ready";
+    // Before the link counts as ready: `linkReady()`, called meanwhile, would
+    // let fresh bytes or the end overtake these.
     for (const chunk of this.#replay.from(offset)) this.#sink.sendBytes(chunk);
+    this.#link = "ready";
     if (this.#state === "ended" && offset < this.#endOffset) this.#sendEnd();
     this.#pump();
   }

@@ -1,5 +1,6 @@
 import { plainText } from "../base/text.ts";
 import { Fault, type FaultCode } from "../protocol/fault.ts";
+import { FAULT_HINTS } from "../protocol/fault_hint.ts";
 import {
   FAULT_MESSAGE_MAX_CHARS,
   WINDOW_INITIAL_BYTES,
@@ -116,8 +117,9 @@ export class StreamEnd {
    */
   linkBack(offset: number, nowMs: number): void {
     if (this.#finished) return;
-    this.#send.checkResume(offset);
+    // Even if it cannot be: the other end is there to be told.
     this.#link = "up";
+    this.#send.checkResume(offset);
     if (this.#untold) return this.localFailed(this.#untold);
     // First how far we are: bytes may be many, and the other end waits.
     this.#receive.linkBack(nowMs);
@@ -140,13 +142,12 @@ export class StreamEnd {
       case "end":
         this.#receive.ended(message.offset, nowMs);
         return this.#finishIfDone();
-      case "reset":
-        return this.#finish(
-          new Fault(
-            message.code as FaultCode,
-            plainText(message.message, FAULT_MESSAGE_MAX_CHARS),
-          ),
-        );
+      case "reset": {
+        const code = message.code as FaultCode;
+        const said = plainText(message.message, FAULT_MESSAGE_MAX_CHARS);
+        const hint = FAULT_HINTS[code];
+        return this.#finish(new Fault(code, said, { hint }));
+      }
       default:
         return message satisfies never;
     }
@@ -154,11 +155,16 @@ export class StreamEnd {
 
   /**
    * The other end has said goodbye, which it does when it has heard all and
-   * knows that we have: only its last word can have been lost.
+   * knows that we have: only its last word can have been lost. If more was,
+   * it will not come back for that.
    */
   peerFinished(): void {
     const isAll = this.#send.isAllSent && this.#receive.isDelivered;
-    if (isAll) this.#finish(undefined);
+    const early = new Fault(
+      "linkLost",
+      "The other end left before all was said",
+    );
+    this.#finish(this.#untold ?? (isAll ? undefined : early));
   }
 
   /** Stops without a word: the link is gone and nothing can be said. */

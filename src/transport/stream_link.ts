@@ -4,17 +4,14 @@ import { StreamEnd, type StreamSink } from "../stream/stream_end.ts";
 import type { WindowBudget } from "../stream/window_budget.ts";
 import type { ByteSocket } from "./byte_socket.ts";
 import type { Link } from "./link.ts";
+import { closeWithFault } from "./link_end.ts";
 import { type LegOwner, type LegPorts, StreamLeg } from "./stream_leg.ts";
+import { type ResumePorts, WayBack, type WayBackOwner } from "./way_back.ts";
 
 /** Above this, the local program waits: acknowledgements must get through. */
 const LINK_BUFFERED_MAX_BYTES = 1024 * 1024;
 
-/** docs/PROTOCOL.md §10: at once, then from 50 ms doubling to 2 s. */
-const REDIAL_BASE_MS = 50;
-const REDIAL_CAP_MS = 2_000;
-
-/** How long to wait for a new link, unless the gateway says otherwise. */
-const DETACH_DEFAULT_MS = 60_000;
+export type { ResumePorts } from "./way_back.ts";
 
 /** How a link can end that leaves the stream whole. */
 const RESUMABLE: readonly FaultCode[] = [
@@ -23,18 +20,6 @@ const RESUMABLE: readonly FaultCode[] = [
   "peerGone",
   "gatewayDraining",
 ];
-
-/** How a stream gets a new link in the place of a lost one. */
-export interface ResumePorts {
-  /** Dials with the token of `joined`. @throws {Fault} */
-  readonly dial: (token: string, signal: AbortSignal) => Promise<Link>;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  /** The link is gone; a new one is being dialed. */
-  readonly lost: (fault: Fault) => void;
-  /** The stream goes on, `ms` after its link was lost. */
-  readonly back: (ms: number) => void;
-}
 
 export interface StreamPorts extends LegPorts {
   readonly budget: WindowBudget;
@@ -80,7 +65,7 @@ export function runStream(
   });
 }
 
-class LinkedStream implements StreamSink, LegOwner {
+class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
   readonly #socket: ByteSocket;
   readonly #ports: StreamPorts;
   readonly #resolve: (result: StreamResult) => void;
@@ -89,9 +74,8 @@ class LinkedStream implements StreamSink, LegOwner {
   /** Undefined while detached, and before the first. */
   #leg: StreamLeg | undefined;
   #joined: Joined | undefined;
-  /** When the last link that worked was lost; undefined while one works. */
-  #lostAtMs: number | undefined;
-  #attemptCount = 0;
+  /** Undefined: there is none. */
+  readonly #wayBack: WayBack | undefined;
   #fault: Fault | undefined;
 
   constructor(
@@ -103,6 +87,9 @@ class LinkedStream implements StreamSink, LegOwner {
     this.#ports = ports;
     this.#resolve = resolve;
     this.#end = new StreamEnd(this, ports.budget);
+    const { clock, resume } = ports;
+    const { signal } = this.#over;
+    this.#wayBack = resume && new WayBack(clock, resume, this, signal);
   }
 
   begin(link: Link): void {
@@ -114,8 +101,9 @@ class LinkedStream implements StreamSink, LegOwner {
   }
 
   stop(fault: Fault): void {
-    if (this.#leg) this.#end.localFailed(fault);
-    else this.#end.abandon(fault);
+    // Without a link to say it over, nobody waits for one.
+    if (this.#wayBack?.isAway) this.#end.abandon(fault);
+    else this.#end.localFailed(fault);
   }
 
   // From the link.
@@ -136,12 +124,8 @@ class LinkedStream implements StreamSink, LegOwner {
   }
 
   legResumed(offset: number): void {
-    const nowMs = this.#ports.clock.now();
-    const ms = Math.round(nowMs - (this.#lostAtMs ?? nowMs));
-    this.#lostAtMs = undefined;
-    this.#attemptCount = 0;
-    this.#ports.resume?.back(ms);
-    this.#end.linkBack(offset, nowMs);
+    this.#wayBack?.back();
+    this.#end.linkBack(offset, this.#ports.clock.now());
   }
 
   legBytes(chunk: Uint8Array): void {
@@ -161,7 +145,7 @@ class LinkedStream implements StreamSink, LegOwner {
   }
 
   legFailed(fault: Fault): void {
-    this.#end.localFailed(fault);
+    this.stop(fault);
   }
 
   legClosed(leg: StreamLeg, fault: Fault): void {
@@ -217,71 +201,35 @@ class LinkedStream implements StreamSink, LegOwner {
   }
 
   #mayResume(fault: Fault): boolean {
-    if (!this.#ports.resume || !this.#joined?.resume_token) return false;
+    const { resume_token: token, detach_ms: detachMs } = this.#joined ?? {};
+    if (!this.#wayBack || !token || detachMs === 0) return false;
     // Once we are on the way back, all that may mend itself is tried again.
-    return this.#lostAtMs === undefined
-      ? RESUMABLE.includes(fault.code)
-      : FAULTS[fault.code].retry === "backoff";
+    return this.#wayBack.isAway
+      ? FAULTS[fault.code].retry === "backoff"
+      : RESUMABLE.includes(fault.code);
   }
 
   #detach(fault: Fault): void {
-    if (this.#lostAtMs === undefined) {
-      this.#lostAtMs = this.#ports.clock.now();
+    const wayBack = this.#wayBack;
+    const joined = this.#joined;
+    if (!wayBack || !joined) return;
+    if (!wayBack.isAway) {
+      const { sentBytes, replayBytes, receivedBytes } = this.#end.counts;
+      const reachedBytes = sentBytes - replayBytes + receivedBytes;
       this.#end.linkLost();
-      this.#ports.resume?.lost(fault);
+      wayBack.lost(fault, reachedBytes, joined.detach_ms);
     }
-    void this.#redial(fault, this.#lostAtMs);
+    void wayBack.seek(joined);
   }
 
-  /** Dials until a link stands, or the time is over, or it is no use. */
-  async #redial(lost: Fault, lostAtMs: number): Promise<void> {
-    const { clock, resume } = this.#ports;
-    const { resume_token: token, detach_ms: detachMs } = this.#joined ?? {};
-    if (!resume || token === undefined) return;
-    const { signal } = this.#over;
-    const endMs = lostAtMs + (detachMs ?? DETACH_DEFAULT_MS);
-    try {
-      while (clock.now() < endMs) {
-        const attempt = this.#attemptCount++;
-        const capMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** attempt);
-        if (attempt > 0) await clock.sleep(resume.random() * capMs, signal);
-        const link = await this.#dialOnce(resume, token, endMs, signal);
-        if (link) return this.#attach(link);
-      }
-      this.#end.abandon(lost);
-    } catch (error) {
-      this.#end.abandon(Fault.from(error));
-    }
-  }
+  // From the way back.
 
-  /** @throws {Fault} One that another attempt would not mend. */
-  async #dialOnce(
-    resume: ResumePorts,
-    token: string,
-    endMs: number,
-    signal: AbortSignal,
-  ): Promise<Link | undefined> {
-    const late = new AbortController();
-    const either = AbortSignal.any([signal, late.signal]);
-    const leftMs = Math.max(0, endMs - this.#ports.clock.now());
-    const timer = this.#ports.clock.sleep(leftMs, either).then(
-      () => late.abort(new Fault("linkLost", "No new link came in time")),
-      () => undefined, // It came, or nobody waits any more.
-    );
-    try {
-      return await resume.dial(token, either);
-    } catch (error) {
-      signal.throwIfAborted();
-      const fault = Fault.from(error);
-      if (FAULTS[fault.code].retry === "backoff") return undefined;
-      throw fault;
-    } finally {
-      late.abort();
-      await timer;
+  arrived(link: Link): void {
+    // It stood in the same turn in which the stream ended.
+    if (this.#over.signal.aborted) {
+      const late = new Fault("linkLost", "The stream has ended meanwhile");
+      return closeWithFault(link, this.#fault ?? late);
     }
-  }
-
-  #attach(link: Link): void {
     const leg = new StreamLeg(
       link,
       this,
@@ -290,5 +238,9 @@ class LinkedStream implements StreamSink, LegOwner {
     );
     this.#leg = leg;
     leg.begin();
+  }
+
+  gaveUp(fault: Fault): void {
+    this.#end.abandon(fault);
   }
 }

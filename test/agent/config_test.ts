@@ -3,13 +3,22 @@ import {
   type AgentConfig,
   agentConfig,
   agentConfigSchema,
+  type AgentDefaults,
 } from "../../src/agent/config.ts";
+import type { Discovered } from "../../src/agent/discover.ts";
+import { EXEC_ALLOW_DEFAULT } from "../../src/agent/exec.ts";
 import { ConfigFolder } from "../support/config_folder.ts";
 
 const DEFAULTS = { name: "pc-7.example.org" };
 
-function read(file: Record<string, unknown>): AgentConfig {
-  return agentConfig(agentConfigSchema.parse(file), DEFAULTS);
+function read(
+  file: Record<string, unknown>,
+  found?: Discovered,
+  defaults: AgentDefaults = DEFAULTS,
+): AgentConfig {
+  const config = agentConfig(agentConfigSchema.parse(file), defaults, found);
+  if (config) return config;
+  throw new Error("Something is missing");
 }
 
 async function problem(toml: string): Promise<[string, string | undefined]> {
@@ -27,6 +36,8 @@ test("agentConfig() fills in every default", () => {
     caFile: undefined,
     certFile: undefined,
     keyFile: undefined,
+    isCaAdded: false,
+    isPairOptional: false,
     proxy: undefined,
     stateDir: "/var/lib/migasfree-agent",
     statusSocket: "/var/lib/migasfree-agent/agent.sock",
@@ -38,7 +49,11 @@ test("agentConfig() fills in every default", () => {
       ["vnc", { host: "127.0.0.1", port: 5900 }],
       ["rdp", { host: "127.0.0.1", port: 3389 }],
     ]),
-    execAllow: [],
+    exec: {
+      allow: EXEC_ALLOW_DEFAULT,
+      timeoutMs: 3_600_000,
+      concurrentMax: 4,
+    },
     debugInsecureTls: false,
   });
 });
@@ -56,7 +71,11 @@ const FULL = Object.freeze({
   tunnels_max: 3,
   window_budget_bytes: 1024 * 1024,
   services: { ssh: "[::1]:2222", constructor: "printer.lan:9100" },
-  exec: { allow: [["migasfree", "sync"]] },
+  exec: {
+    allow: [["migasfree", "*"]],
+    timeout_ms: 60_000,
+    concurrent_max: 1,
+  },
   debug_insecure_tls: true,
 });
 
@@ -69,6 +88,8 @@ test("agentConfig() takes over what the file says", () => {
     caFile: "/pki/ca.pem",
     certFile: "/pki/cert.pem",
     keyFile: "/pki/key.pem",
+    isCaAdded: false,
+    isPairOptional: false,
     proxy: "http://user:secret@proxy:3128",
     stateDir: "/srv/state/",
     statusSocket: "/srv/state/agent.sock",
@@ -79,14 +100,18 @@ test("agentConfig() takes over what the file says", () => {
       ["ssh", { host: "::1", port: 2222 }],
       ["constructor", { host: "printer.lan", port: 9100 }],
     ]),
-    execAllow: [["migasfree", "sync"]],
+    exec: {
+      allow: [["migasfree", "*"]],
+      timeoutMs: 60_000,
+      concurrentMax: 1,
+    },
     debugInsecureTls: true,
   });
 });
 
 test("agentConfig() takes the machine's own places where the file names none", () => {
-  const file = agentConfigSchema.parse({ device_id: 7, gateway: "wss://mf" });
-  const { name, stateDir, statusSocket } = agentConfig(file, {
+  const file = { "device_id": 7, gateway: "wss://mf" };
+  const { name, stateDir, statusSocket } = read(file, undefined, {
     name: "n".repeat(200),
     stateDir: "C:\\ProgramData\\migasfree-agent",
     statusSocket: "\\\\.\\pipe\\migasfree-agent",
@@ -105,18 +130,6 @@ test("agentConfig() offers nothing if the services are an empty table", () => {
     services: {},
   });
   expect(services).toEqual(new Map());
-});
-
-test("agentConfigSchema says at once which keys are missing, and how to set them", async () => {
-  expect(await problem("")).toEqual([
-    '"device_id" is missing, expected a whole number; ' +
-    '"gateway" is missing, expected this key or "manager"',
-    "Write in FILE a line such as: device_id = 7",
-  ]);
-  expect(await problem("device_id = 7")).toEqual([
-    '"gateway" is missing, expected this key or "manager"',
-    'Write a line such as: gateway = "wss://mf.example.org/tunnel"',
-  ]);
 });
 
 test("agentConfigSchema allows plain addresses on this computer, or to debug", () => {
@@ -187,6 +200,16 @@ test("agentConfigSchema refuses values that cannot work", async () => {
       `${ok}exec.allow = [[]]`,
       '"exec.allow[0]" is a list, expected at least 1 entry',
     ],
+    ...["*", "bin/sh", "..\\\\sh"].map((program) => [
+      `${ok}exec.allow = [["${program}", "x"]]`,
+      '"exec.allow[0]" is a list, ' +
+      "expected a program's name or whole path, then its words",
+    ]),
+    [
+      `${ok}services.exec = "127.0.0.1:22"`,
+      '"services.exec" is no name that can stand here, ' +
+      "expected another name: exec is the remote command, see [exec]",
+    ],
   ];
   const found = [];
   for (const [toml = ""] of cases) found.push([toml, (await problem(toml))[0]]);
@@ -195,7 +218,7 @@ test("agentConfigSchema refuses values that cannot work", async () => {
 
 test("agentConfigSchema bounds the number of services", () => {
   const services = Object.fromEntries(
-    Array.from({ length: 33 }, (_none, index) => [`s${index}`, "127.0.0.1:1"]),
+    Array.from({ length: 32 }, (_none, index) => [`s${index}`, "127.0.0.1:1"]),
   );
   const { error } = agentConfigSchema.safeParse({
     device_id: 7,
@@ -203,5 +226,5 @@ test("agentConfigSchema bounds the number of services", () => {
     services,
   });
   expect(error?.issues.map(({ message }) => message))
-    .toEqual(["at most 32 services"]);
+    .toEqual(["at most 31 services"]);
 });

@@ -13,6 +13,7 @@ const REQUEST: FindGatewayRequest = {
   deviceId: 7,
   name: "aula-12",
   services: ["ssh", "vnc"],
+  hasCertificate: true,
   mayBePlain: false,
 };
 
@@ -117,6 +118,22 @@ test("findGateway() puts each refusal into its own lane", async () => {
     ["gatewayRefused", `${unknown} (404)`, undefined],
     ["gatewayRefused", `${unknown} (302)`, undefined],
     ["gatewayRefused", `${unknown} (201)`, undefined],
+  ]);
+});
+
+test("findGateway() says that a certificate is missing where it has none", async () => {
+  const request = { ...REQUEST, hasCertificate: false };
+  const faults = [];
+  for (const status of [401, 403, 503]) {
+    const fault = Fault.from(await rejection(ask({ status }, request)));
+    faults.push([fault.code, fault.message]);
+  }
+  const start = "Cannot register with manager mf.example.org: ";
+  const missing = `${start}it lets no computer in without a certificate`;
+  expect(faults).toEqual([
+    ["certificateMissing", `${missing} (401)`],
+    ["certificateMissing", `${missing} (403)`],
+    ["gatewayRefused", `${start}it is out of order (503)`],
   ]);
 });
 

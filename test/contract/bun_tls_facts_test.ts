@@ -2,8 +2,9 @@
 import { expect, test } from "bun:test";
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createServer, type TLSSocket } from "node:tls";
+import { createServer, getCACertificates, type TLSSocket } from "node:tls";
 import WebSocket, { WebSocketServer } from "ws";
+import { CertificateAuthority } from "../../src/runtime/certificate_authority.ts";
 import { type DevPki, makeDevPki } from "../support/dev_pki.ts";
 
 /** As ws_server.ts builds it: TLS first, then HTTP, then `ws`. */
@@ -90,5 +91,23 @@ test("setSecureContext() holds for the next handshake, under the same listener",
     ca: pki.caPem,
   });
   expect(await dial(port, pki.caPem)).toBe("hi");
+  tls.close();
+});
+
+test("every certificate of a CA text is believed, and none beside them", async () => {
+  await using pki = await makeDevPki();
+  const { tls, port } = await openServer(pki);
+  const { certPem: other } = await CertificateAuthority.create("other");
+  const system = getCACertificates("bundled");
+  expect(system.length).toBeGreaterThan(50);
+  const texts = [
+    [pki.caPem, ...system],
+    [...system, pki.caPem],
+    [other, pki.caPem],
+    [other, ...system],
+  ];
+  const found = [];
+  for (const text of texts) found.push(await dial(port, text.join("\n")));
+  expect(found).toEqual(["hi", "hi", "hi", expect.stringMatching(/^[A-Z_]+$/)]);
   tls.close();
 });

@@ -26,6 +26,7 @@ test("statusOf() tells who are you (401) from not you (403)", () => {
     deviceBound: 403,
     identityForged: 403,
     ticketInvalid: 403,
+    execRefused: 403,
   });
 });
 

@@ -99,14 +99,17 @@ test("GET /tunnel/devices lists the bound devices by id, offline ones too", asyn
   expect(await response.json()).toEqual([
     {
       ...{ id: 2, name: "Aula-7", services: ["ssh", "vnc"], online: false },
+      exec: false,
       seen_at: "2026-01-02T00:00:00.000Z",
     },
     {
       ...{ id: 7, name: "aula-7", services: ["ssh"], online: true },
+      exec: false,
       seen_at: "2026-01-07T00:00:00.000Z",
     },
     {
       ...{ id: 30, name: "despacho", services: [], online: false },
+      exec: false,
       seen_at: "2026-01-30T00:00:00.000Z",
     },
   ]);

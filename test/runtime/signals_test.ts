@@ -41,7 +41,7 @@ for (
     program.child.kill(name);
     expect(await program.lines(2)).toEqual([
       `info process.stop ${name}`,
-      `agentStopping Stopped by ${name}`,
+      `agentStopping The agent was stopped by ${name}`,
     ]);
     program.child.kill(name);
     expect(await program.lines(1)).toEqual([`warn process.exit ${name}`]);

@@ -1,3 +1,4 @@
+import { appendFileSync } from "node:fs";
 import { LineFeed } from "./line_feed.ts";
 
 /** A program that a test started, with what it has said so far. */
@@ -15,6 +16,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
   readonly stdin?: "ignore" | "pipe";
+  /** Gets all that the program says, for people; its folder must exist. */
+  readonly logFile?: string;
 }
 
 const LINE_TIMEOUT_MS = 15_000;
@@ -37,6 +40,7 @@ export function startChild(
   const feed = new LineFeed();
   const keep = (name: "stdout" | "stderr", chunk: string) => {
     text[name] = (text[name] + chunk).slice(-KEPT_MAX_CHARS);
+    if (options.logFile !== undefined) appendFileSync(options.logFile, chunk);
   };
   const reading = Promise.all([
     readLines(child.stdout, (chunk) => keep("stdout", chunk), feed),

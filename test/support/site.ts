@@ -22,29 +22,27 @@ export class Site implements AsyncDisposable {
   readonly dir: string;
   readonly pkiDir: string;
   readonly #children: AsyncDisposable[] = [];
+  #isEnding = false;
 
   private constructor(dir: string) {
     this.dir = dir;
     this.pkiDir = join(dir, "pki");
   }
 
-  /** Makes a site whose gateway is known as localhost and 127.0.0.1. */
-  static async create(): Promise<Site> {
+  /** Makes a site whose gateway is known as localhost, 127.0.0.1 and `hosts`. */
+  static async create(...hosts: readonly string[]): Promise<Site> {
     if (!existsSync(BINARY)) {
       throw new Error(`There is no ${BINARY}: run ./scripts/build first`);
     }
     const site = new Site(await mkdtemp(join(tmpdir(), "mf-site-")));
-    await site.cli(
-      [
-        "pki",
-        "init",
-        site.pkiDir,
-        "--host",
-        "localhost",
-        "--host",
-        "127.0.0.1",
-      ],
-    );
+    const names = ["localhost", "127.0.0.1", ...hosts]
+      .flatMap((host) => ["--host", host]);
+    try {
+      await site.cli(["pki", "init", site.pkiDir, ...names]);
+    } catch (error) {
+      await site[Symbol.asyncDispose]();
+      throw error;
+    }
     return site;
   }
 
@@ -74,13 +72,25 @@ export class Site implements AsyncDisposable {
     return path;
   }
 
-  /** Starts a program that ends with the site. */
-  start(argv: readonly string[], env: Record<string, string> = {}): Child {
-    return this.own(startChild(argv, { env: { HOME: this.dir, ...env } }));
+  /**
+   * Starts a program that ends with the site.
+   *
+   * @param log Name of a file in the site's directory that gets what it says.
+   */
+  start(
+    argv: readonly string[],
+    env: Record<string, string> = {},
+    log = "",
+  ): Child {
+    const options = { env: { HOME: this.dir, ...env } };
+    const logFile = log === "" ? {} : { logFile: join(this.dir, log) };
+    return this.own(startChild(argv, { ...options, ...logFile }));
   }
 
+  /** @throws {Error} Once the site ends; the resource ends with it. */
   own<T extends AsyncDisposable>(resource: T): T {
     this.#children.push(resource);
+    if (this.#isEnding) throw new Error("The site ends already");
     return resource;
   }
 
@@ -88,7 +98,8 @@ export class Site implements AsyncDisposable {
    * Starts a gateway that speaks mutual TLS itself.
    *
    * @param port 0 for a free one.
-   * @param extra TOML lines put before, and tables put after, our own.
+   * @param top TOML lines put before our own; `tables` come after them.
+   * @param under What the program is started with: `ip netns exec …`.
    */
   async gateway(
     {
@@ -97,6 +108,7 @@ export class Site implements AsyncDisposable {
       address = "127.0.0.1",
       top = "",
       tables = "",
+      under = [] as readonly string[],
     } = {},
   ): Promise<{ child: Child; port: number; url: string; config: string }> {
     const config = await this.write(
@@ -114,7 +126,8 @@ crl_files = ["${this.pkiDir}/crl.pem"]
 ${tables}
 `,
     );
-    const child = this.start([BINARY, "gateway", "--config", config]);
+    const argv = [...under, BINARY, "gateway", "--config", config];
+    const child = this.start(argv, {}, `${name}.log`);
     const line = await child.line(/gateway\.listen /);
     const bound = Number(/\blisten=\S*:(\d+)/.exec(line)?.[1]);
     const url = `wss://localhost:${bound}/tunnel`;
@@ -132,6 +145,8 @@ ${tables}
       top?: string;
       env?: Record<string, string>;
       waitFor?: RegExp;
+      /** What the program is started with: `ip netns exec …`. */
+      under?: readonly string[];
     },
   ): Promise<{ child: Child; config: string; identity: Identity }> {
     const name = options.name ?? `aula-${options.id}`;
@@ -154,8 +169,9 @@ ${services.join("\n")}
 `,
     );
     const child = this.start(
-      [BINARY, "run", "--config", config],
+      [...options.under ?? [], BINARY, "run", "--config", config],
       options.env ?? {},
+      `${name}.log`,
     );
     await child.line(options.waitFor ?? /link\.open /);
     return { child, config, identity };
@@ -169,10 +185,16 @@ ${services.join("\n")}
     ];
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends all that was started. Its files stay until the site is disposed. */
+  async end(): Promise<void> {
+    this.#isEnding = true;
     for (const child of this.#children.splice(0).reverse()) {
       await child[Symbol.asyncDispose]();
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
     await rm(this.dir, { recursive: true, force: true });
   }
 }

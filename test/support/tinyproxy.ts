@@ -8,6 +8,8 @@ import { makeTemporaryDir } from "./temporary_dir.ts";
 /** A real HTTP CONNECT proxy on a free port of this computer. */
 export interface Tinyproxy extends AsyncDisposable {
   readonly port: number;
+  /** All that it has said: a line for each CONNECT, among others. */
+  readonly output: () => string;
 }
 
 /** How often another program may take the port that was free a moment ago. */
@@ -31,6 +33,7 @@ export async function startTinyproxy(
     if (await accepts(child)) {
       return {
         port,
+        output: () => child.output().stdout,
         [Symbol.asyncDispose]: async () => {
           await child[Symbol.asyncDispose]();
           await dir[Symbol.asyncDispose]();
