@@ -137,9 +137,9 @@ test("a revoked certificate does not come past HAProxy", async () => {
   await site.cli(["pki", "revoke", site.pkiDir, "leaver"]);
   await using strict = await startHaproxy(site, gatewayPort);
   const leaver = {
-    ca_file: `${site.pkiDir}/ca.pem`,
-    cert_file: `${site.pkiDir}/operators/leaver/cert.pem`,
-    key_file: `${site.pkiDir}/operators/leaver/key.pem`,
+    "ca_file": `${site.pkiDir}/ca.pem`,
+    "cert_file": `${site.pkiDir}/operators/leaver/cert.pem`,
+    "key_file": `${site.pkiDir}/operators/leaver/key.pem`,
   };
   const args = ["connect", "7", "echo", "--stdio"];
   const end = await operate(site, strict.url, leaver, args);

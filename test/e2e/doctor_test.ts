@@ -53,10 +53,10 @@ async function configOf(
   services: Readonly<Record<string, number>> = {},
 ): Promise<string> {
   const keys = {
-    device_id: 7,
+    "device_id": 7,
     name,
     gateway: gateway.url,
-    state_dir: `${site.dir}/${name}`,
+    "state_dir": `${site.dir}/${name}`,
     ...computer,
     ...lines,
   };
@@ -119,7 +119,7 @@ test("status shows a running agent, its services and its tunnels", async () => {
     status: 0,
     state: {
       pid: child.pid,
-      device_id: 7,
+      "device_id": 7,
       name: "aula-7",
       link: "online",
       gateway: gateway.url,

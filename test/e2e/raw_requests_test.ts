@@ -27,12 +27,14 @@ const CASES: readonly (readonly [string, string, RegExp])[] = [
     "two identities",
     `${GET}${ASK}${HEADER}${ADMIN}\r\n`,
     // RFC 6455 §5.5.1: a close frame, its length, 4406.
+    // deno-lint-ignore no-control-regex
     /^HTTP\/1\.1 101 [^]*\r\n\r\n\x88.\x11\x36Cannot tell role/,
   ],
   [
     "an identity under a name that only looks alike",
     `${GET}${ASK}${HEADER.replaceAll("-", "_")}\r\n`,
     // 4401
+    // deno-lint-ignore no-control-regex
     /^HTTP\/1\.1 101 [^]*\r\n\r\n\x88.\x11\x31Cannot enter without/,
   ],
   [

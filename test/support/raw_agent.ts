@@ -17,7 +17,10 @@ export interface RawAgentOptions {
 }
 
 /** The first message of an agent, as the protocol wants it. */
-export function rawHello(id: number, services: readonly string[] = ["ssh"]) {
+export function rawHello(
+  id: number,
+  services: readonly string[] = ["ssh"],
+): Record<string, unknown> {
   return {
     type: "hello",
     versions: [2],

@@ -27,8 +27,8 @@ export const RAW_WELCOME = {
   version: 2,
   software: "raw",
   heartbeat: { interval_ms: 20_000, timeout_ms: 42_000 },
-  retry_cap_ms: 1_000,
-  tunnels_max: 64,
+  "retry_cap_ms": 1_000,
+  "tunnels_max": 64,
 };
 
 /** A gateway that does nothing by itself but accept every link. */
