@@ -38,6 +38,8 @@ export function findProgram(
   name: string,
   search: ProgramSearch = systemSearch(),
 ): string | undefined {
+  // A path that is no absolute one leads out of the directories of PATH.
+  if (!isAbsolute(name) && /[\\/]/.test(name)) return undefined;
   const endings = ["", ...search.endings];
   const dirs = isAbsolute(name)
     ? [""]

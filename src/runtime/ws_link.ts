@@ -1,5 +1,9 @@
 import type { WebSocket } from "ws";
-import { CLOSE_TIMEOUT_MS } from "../protocol/limits.ts";
+import { FAULTS } from "../protocol/fault.ts";
+import {
+  CLOSE_TIMEOUT_MS,
+  STREAM_MESSAGE_MAX_BYTES,
+} from "../protocol/limits.ts";
 import type { Link, LinkEnd, LinkHandlers } from "../transport/link.ts";
 
 /** Above this, `drain` will be told when all of it has gone. */
@@ -8,6 +12,18 @@ const DRAIN_ABOVE_BYTES = 64 * 1024;
 /** What may come between a handshake and {@linkcode Link.handle}. */
 const EARLY_MAX_COUNT = 64;
 
+/** RFC 6455 §7.4.1: there was no close frame from the other side. */
+const ABNORMAL_CLOSE = 1006;
+
+/** What `ws` says of a frame above `maxPayload`. */
+const TOO_LONG_ERROR = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+
+/** The other side is told 1009; this is what it means here. */
+const TOO_LONG_END: LinkEnd = {
+  code: FAULTS.messageTooLarge.closeCode,
+  reason: `Cannot read message: over ${STREAM_MESSAGE_MAX_BYTES} bytes`,
+};
+
 /** A link over one WebSocket of Bun's own `ws`, dialed or accepted. */
 export class WsLink implements Link {
   readonly remoteAddress: string;
@@ -15,7 +31,8 @@ export class WsLink implements Link {
   readonly #early: (string | Uint8Array)[] = [];
   #handlers: LinkHandlers | undefined;
   #end: LinkEnd | undefined;
-  #errorText = "";
+  /** What broke the link off, if `ws` has said it. */
+  #broken: LinkEnd | undefined;
   #congested = false;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -25,7 +42,7 @@ export class WsLink implements Link {
     this.#socket = socket;
     socket.on("message", this.#onMessage);
     socket.on("close", this.#onClose);
-    // An error is always followed by a close, which is what we tell.
+    // An error is followed by a close, sooner or later: that is what we tell.
     socket.on("error", this.#onError);
     socket.pause();
   }
@@ -68,11 +85,15 @@ export class WsLink implements Link {
     socket.close(code, reason);
     // A paused socket would never read the answer to its goodbye.
     socket.resume();
-    this.#closeTimer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
+    this.#closeTimer = this.#cutLater();
   }
 
   terminate(): void {
     this.#socket.terminate();
+  }
+
+  #cutLater(): ReturnType<typeof setTimeout> {
+    return setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS);
   }
 
   readonly #onMessage = (data: unknown, isBinary: boolean): void => {
@@ -90,8 +111,12 @@ export class WsLink implements Link {
     this.#handlers?.drain();
   };
 
-  readonly #onError = (error: Error): void => {
-    this.#errorText = error.message;
+  readonly #onError = (error: Error & { code?: unknown }): void => {
+    this.#broken = error.code === TOO_LONG_ERROR
+      ? TOO_LONG_END
+      : { code: ABNORMAL_CLOSE, reason: error.message };
+    // It was told, and is to leave: until then, all it sends is dropped.
+    this.#closeTimer ??= this.#cutLater();
   };
 
   readonly #onClose = (code: number, reason: Uint8Array | string): void => {
@@ -99,7 +124,9 @@ export class WsLink implements Link {
     const text = typeof reason === "string"
       ? reason
       : new TextDecoder().decode(reason);
-    this.#end = { code, reason: text || this.#errorText };
+    const isTold = code !== ABNORMAL_CLOSE || text !== "";
+    const broken = isTold ? undefined : this.#broken;
+    this.#end = broken ?? { code, reason: text };
     this.#handlers?.closed(this.#end);
   };
 }

@@ -60,6 +60,7 @@ const TO_AGENT: readonly (readonly [string, readonly Said[], number])[] = [
 ];
 
 let site: Site;
+let gateway: Child;
 let url: string;
 let computer: Identity;
 /** Is served all the while. */
@@ -70,7 +71,7 @@ let silentSinceMs: number;
 
 beforeAll(async () => {
   site = await Site.create();
-  ({ url } = await site.gateway());
+  ({ child: gateway, url } = await site.gateway());
   computer = await site.identity("computer", "uuid-7_7");
   silent = await RawLink.dial({ url, identity: computer });
   silentSinceMs = performance.now();
@@ -105,6 +106,13 @@ test("a message of the greatest length is heard", async () => {
   await agent.control.nextOf("heartbeat");
 }, 20_000);
 
+test("who said too much is called so by the side that heard it", async () => {
+  const options = { url, identity: computer, id: 9 };
+  await using agent = await RawAgent.connect(options);
+  agent.control.send(TOO_LONG);
+  await gateway.line(/agent\.offline device=9 .*code=messageTooLarge/);
+}, 20_000);
+
 test("the agent ends the link of a gateway that breaks a rule", async () => {
   await using gateway = await RawGateway.listen(site);
   const { child } = await site.agent({
@@ -114,12 +122,15 @@ test("the agent ends the link of a gateway that breaks a rule", async () => {
     identity: computer,
     waitFor: /agent\.start/,
   });
+  let attempt = 0;
   for (const [what, messages, code] of TO_AGENT) {
     const { link } = await gateway.visit();
     await link.nextOf("hello");
     for (const message of messages) link.send(message);
     expect([what, (await link.closed).code]).toEqual([what, code]);
-    hurry(child);
+    await child.line(new RegExp(`attempt=${++attempt}\\b`));
+    // A hang-up makes it dial now, whatever it waits for.
+    child.kill("SIGHUP");
   }
   // And it is still there for one that keeps them.
   const link = await gateway.welcome();
@@ -134,8 +145,3 @@ test("a link on which nobody says hello is ended in 10 s", async () => {
   });
   expect(performance.now() - silentSinceMs).toBeLessThan(12_000);
 }, 20_000);
-
-/** A hang-up makes an agent dial now, whatever it waits for. */
-function hurry(agent: Child): void {
-  agent.kill("SIGHUP");
-}

@@ -13,6 +13,7 @@ const COMMANDS = [
   "gateway",
   "gateway release",
   "connect",
+  "exec",
   "ssh",
   "vnc",
   "rdp",

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { FAULTS } from "../../src/protocol/fault.ts";
 import { fuzzedText } from "../protocol/message_fuzz.ts";
@@ -9,7 +9,11 @@ import type { RawLink, RawMessage } from "../support/raw_link.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { BINARY, Site } from "../support/site.ts";
 import { serveTcp } from "../support/tcp_peer.ts";
+import { notLinux, testUnless } from "../support/test_unless.ts";
 import stream from "../vectors/stream.json";
+
+// What a process holds resident is looked up as Linux tells it.
+const test = testUnless(notLinux());
 
 const SEED = Number(process.env["FUZZ_SEED"] ?? 0x6d66);
 const TUNNEL_COUNT = 1_000;

@@ -126,3 +126,34 @@ for (const [what, text, answer] of CASES) {
     expect((await link.closed).code).toBe(4401);
   }, 20_000);
 }
+
+/** Says `frame` on a link, stays, and resolves with what was answered. */
+async function cutAfter(frame: string): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  const cut = Promise.withResolvers<void>();
+  let answer = "";
+  socket.on("data", (chunk) => void (answer += chunk.toString("latin1")));
+  // That writing fails is how it shows.
+  socket.on("error", () => cut.resolve());
+  socket.write(`${GET}${ASK}${HEADER}\r\n${frame}`, "latin1");
+  const drip = setInterval(() => socket.write("x"), 50);
+  await cut.promise;
+  clearInterval(drip);
+  socket.destroy();
+  return answer;
+}
+
+test("a peer that breaks the framing, and stays, is cut in 5 s", async () => {
+  const startMs = performance.now();
+  const answers = await Promise.all([
+    // RFC 6455 §5.2: a text of 2^40 bytes, and one that is not masked.
+    cutAfter("\x81\xff\0\0\x01\0\0\0\0\0\0\0\0\0"),
+    cutAfter("\x81\x02{}"),
+  ]);
+  expect(performance.now() - startMs).toBeLessThan(5_000);
+  // §5.5.1: a close frame with 1009, and with 1002.
+  expect(answers.map((answer) => answer.slice(-4))).toEqual([
+    "\x88\x02\x03\xf1",
+    "\x88\x02\x03\xea",
+  ]);
+}, 20_000);

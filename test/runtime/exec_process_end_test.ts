@@ -1,3 +1,4 @@
+import { pass } from "../support/pass.ts";
 import { expect, test } from "bun:test";
 import { eventually, quiet } from "../support/eventually.ts";
 import { processesOf } from "../support/process_group.ts";
@@ -79,7 +80,7 @@ test(
     ear.process.pause();
     const count = await quiet(() => ear.chunkCount);
     const beforeBytes = await residentBytes(process.pid);
-    await Bun.sleep(1_000);
+    await pass(1_000);
     const grownBytes = await residentBytes(process.pid) - beforeBytes;
     expect(ear.chunkCount).toBe(count);
     expect(grownBytes).toBeLessThan(8 * 1024 * 1024);
@@ -96,7 +97,7 @@ test("ExecProcess waits for what is still in the pipe, however late it is read",
   const ear = sh("seq 1 5000");
   ear.process.pause();
   // Longer than it waits for those who hold a pipe open.
-  await Bun.sleep(2_500);
+  await pass(2_500);
   ear.process.resume();
   expect(await ear.exit).toEqual({ code: 0 });
   expect(ear.text().split("\n").length).toBe(5_001);

@@ -149,6 +149,31 @@ test("WsLink cuts a peer that does not say goodbye within 3 s", () => {
   expect(socket.calls).toEqual(["close 1000 ", "resume", "terminate"]);
 });
 
+test("WsLink cuts a peer that broke a rule and does not leave within 3 s", () => {
+  const socket = new FakeSocket();
+  new LinkEar(linkOver(socket));
+  socket.emit("error", new Error("MASK must be set"));
+  jest.advanceTimersByTime(2_999);
+  expect(socket.calls).not.toContain("terminate");
+  jest.advanceTimersByTime(1);
+  expect(socket.calls.at(-1)).toBe("terminate");
+  socket.emit("close", 1006, Buffer.from(""));
+  jest.advanceTimersByTime(60_000);
+  expect(socket.calls.filter((call) => call === "terminate").length).toBe(1);
+});
+
+test("WsLink calls a message that was too long by its name", () => {
+  const socket = new FakeSocket();
+  const ear = new LinkEar(linkOver(socket));
+  const code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+  const error = new RangeError("Max payload size exceeded");
+  socket.emit("error", Object.assign(error, { code }));
+  socket.emit("close", 1006, Buffer.from(""));
+  expect(ear.ends).toEqual([
+    { code: 4413, reason: "Cannot read message: over 65536 bytes" },
+  ]);
+});
+
 test("WsLink cuts nobody who said goodbye in time", () => {
   const socket = new FakeSocket();
   const link = linkOver(socket);
