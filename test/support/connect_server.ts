@@ -9,12 +9,17 @@ export async function startConnectServer(): Promise<TestServer> {
   return await TestServer.listen(createServer((socket) => {
     // The tests look at what comes of it, at the far ends.
     socket.on("error", () => socket.destroy());
-    socket.once("data", (head) => {
+    let head = "";
+    const hear = (chunk: Buffer) => {
+      head += chunk.toString("latin1");
+      if (!head.includes("\r\n\r\n")) return;
+      socket.off("data", hear);
       // RFC 9110 §9.3.6: CONNECT host:port
-      const [, port] = /^CONNECT [^ ]+:([0-9]+) /.exec(head.toString()) ?? [];
+      const [, port] = /^CONNECT [^ ]+:([0-9]+) /.exec(head) ?? [];
       if (port === undefined) return socket.destroy();
       pipeTo(Number(port), socket);
-    });
+    };
+    socket.on("data", hear);
   }));
 }
 
