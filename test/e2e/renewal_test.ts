@@ -176,6 +176,7 @@ test("a revoked computer loses its link and its tunnels", async () => {
   );
   await gateway.line(/agent\.offline .*code=certificateRevoked/);
   await agent.child.line(/tunnel\.close .*code=certificateRevoked/);
+  await gateway.line(/tunnel\.close .*code=certificateRevoked/);
   const records = await auditRecords(site, "lost");
   expect(records.filter(({ code }) => code === "certificateRevoked"))
     .toMatchObject([{ event: "link.revoked" }, { event: "tunnel.closed" }]);
