@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BUILD_TARGETS, type BuildTarget } from "./build_targets.ts";
 import { fetchRuntime } from "./fetch_runtime.ts";
@@ -7,10 +7,14 @@ import { signMachO } from "./sign_mach_o.ts";
 import { writeChecksums } from "./write_checksums.ts";
 
 const NAME = "migasfree-agent";
+
+/** Called by this name, the binary is migasfree's own operator client. */
+const LINK_NAME = "migasfree-connect";
 const HELP = `Usage: scripts/build [TARGET…] [--help]
 
 Builds dist/${NAME} for this machine or, for each TARGET, dist/${NAME}-TARGET,
 and dist/SHA256SUMS over all that is in dist. The same tree gives the same bytes.
+Beside the one for this machine stands dist/${LINK_NAME}, a symbolic link to it.
 
 Targets: ${[...BUILD_TARGETS.keys()].join(", ")},
 or all of them: all
@@ -42,7 +46,10 @@ async function main(argv: string[]): Promise<number> {
   }
   process.chdir(join(import.meta.dir, ".."));
   await mkdir("dist", { recursive: true });
-  if (names.length === 0) await build(undefined, hostName());
+  if (names.length === 0) {
+    await build(undefined, hostName());
+    await link();
+  }
   for (const name of new Set(names)) {
     const target = BUILD_TARGETS.get(name);
     await build(target, `${NAME}-${name}${target?.suffix}`);
@@ -75,6 +82,14 @@ async function build(
   const megabytes = Math.round(Bun.file(join("dist", fileName)).size / 1e6);
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
   process.stdout.write(`dist/${fileName}: ${megabytes} MB in ${seconds} s\n`);
+}
+
+/** On Windows a copy has to do, for who wants one: links need rights there. */
+async function link(): Promise<void> {
+  if (process.platform === "win32") return;
+  const path = join("dist", LINK_NAME);
+  await rm(path, { force: true });
+  await symlink(NAME, path);
 }
 
 async function compile(

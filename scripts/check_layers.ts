@@ -94,6 +94,10 @@ export const PACKAGES: Record<string, PackageRule> = {
     in: ["runtime"],
     why: "certificates are made and read in one place, and it loads slowly",
   },
+  "node-forge": {
+    in: ["src/runtime/pkcs12.ts"],
+    why: "it reads PKCS#12 and nothing else: all other cryptography is native",
+  },
   // It patches Reflect for everybody: the X.509 library wants it first.
   "reflect-metadata": {
     in: ["runtime"],

@@ -87,6 +87,14 @@ export const GATES: readonly Gate[] = [
     limitMs: 4 * MINUTE_MS,
   },
   {
+    name: "lab",
+    does: "the package on a real systemd: installed, hurt, scored, purged",
+    command: ["scripts/lab-systemd", "--quick"],
+    needs: ["build"],
+    skipStatus: 69,
+    limitMs: 2 * MINUTE_MS,
+  },
+  {
     name: "e2e",
     does: "dist/migasfree-agent with real servers: test/e2e",
     command: ["bun", "test", "--no-orphans"],

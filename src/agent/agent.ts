@@ -6,47 +6,72 @@ import { OPERATOR_NAME_MAX_CHARS } from "../protocol/limits.ts";
 import { UNKNOWN_CAP_MS } from "../transport/backoff.ts";
 import { superviseLink } from "../transport/supervise.ts";
 import { serveControlLink } from "./control_link.ts";
+import { type DetachCounts, Detaches } from "./detaches.ts";
+import { type DialedGateway, GatewayDial } from "./gateway_dial.ts";
 import type { AgentPorts, AgentSettings } from "./ports.ts";
+import { type RunningTunnel, RunningTunnels } from "./running_tunnels.ts";
 import { runTunnel } from "./tunnel.ts";
-
-/** A tunnel that runs, as `status` shows it. */
-export interface RunningTunnel {
-  readonly id: string;
-  readonly service: string;
-  readonly operator: string;
-  readonly sinceMs: number;
-}
+import { serveV1ControlLink } from "./v1_control_link.ts";
+import type { V1Past } from "./v1_registration.ts";
 
 /** What `status` shows of an agent; times in milliseconds since 1970. */
 export interface AgentState {
   readonly link: "connecting" | "online" | "stopped";
   readonly gatewayUrl: string | undefined;
+  /** What is spoken there; undefined until it was online for the first time. */
+  readonly protocol: 1 | 2 | undefined;
   readonly sinceMs: number;
   readonly lastFault: Fault | undefined;
-  readonly tunnels: readonly RunningTunnel[];
+  readonly tunnels: readonly AgentTunnel[];
+  readonly detaches: DetachCounts;
 }
+
+/** A tunnel that runs, with a link or without. */
+export interface AgentTunnel extends RunningTunnel {
+  /** Since when it has no link; undefined: it has one. */
+  readonly detachedSinceMs: number | undefined;
+}
+
+type AgentLinkState = Omit<AgentState, "tunnels" | "detaches">;
 
 /** Keeps one control link up and runs the tunnels that come over it. */
 export class Agent {
   readonly #settings: AgentSettings;
   readonly #ports: AgentPorts;
-  readonly #running = new Map<
-    string,
-    RunningTunnel & { readonly cancel: () => void }
-  >();
-  #state: Omit<AgentState, "tunnels">;
+  readonly #gateway: GatewayDial;
+  readonly #running: RunningTunnels;
+  readonly #detaches: Detaches;
+  /** Of the tunnels of protocol 2: what to call when the operator leaves. */
+  readonly #cancels = new Map<string, () => void>();
+  readonly #v1Past: V1Past = { isReturn: false, isTouchy: false };
+  #state: AgentLinkState;
   #capMs = UNKNOWN_CAP_MS;
-  #tunnelsMax: number;
 
   constructor(settings: AgentSettings, ports: AgentPorts) {
     this.#settings = settings;
     this.#ports = ports;
-    this.#tunnelsMax = settings.tunnelsMax;
-    this.#state = this.#stateNow("connecting", undefined, undefined);
+    this.#gateway = new GatewayDial(settings, ports);
+    this.#running = new RunningTunnels(
+      settings.tunnelsMax,
+      ports.clock,
+      () => ports.stateChanged?.(),
+    );
+    this.#detaches = new Detaches(ports.clock, () => ports.stateChanged?.());
+    this.#state = {
+      link: "connecting",
+      gatewayUrl: undefined,
+      protocol: undefined,
+      sinceMs: ports.clock.wallNow(),
+      lastFault: undefined,
+    };
   }
 
   get state(): AgentState {
-    return { ...this.#state, tunnels: [...this.#running.values()] };
+    const tunnels = this.#running.all.map((tunnel) => ({
+      ...tunnel,
+      detachedSinceMs: this.#detaches.sinceMs(tunnel.id),
+    }));
+    return { ...this.#state, tunnels, detaches: this.#detaches.counts };
   }
 
   /**
@@ -77,28 +102,52 @@ export class Agent {
     scope: Scope,
     signal: AbortSignal,
   ): Promise<never> {
-    const { log } = this.#ports;
+    const settings = this.#settings;
+    const ports = this.#ports;
     try {
-      return await serveControlLink(this.#settings, this.#ports, {
-        welcomed: (welcome, gatewayUrl) => {
+      const dialed = await this.#gateway.dial(signal);
+      if (dialed.protocol === 1) {
+        return await serveV1ControlLink(dialed, settings, ports, {
+          registered: () => {
+            stood();
+            this.#online(dialed, UNKNOWN_CAP_MS, settings.tunnelsMax);
+          },
+          forget: () => this.#gateway.forget(),
+          running: this.#running,
+          past: this.#v1Past,
+        }, signal);
+      }
+      return await serveControlLink(dialed, settings, ports, {
+        welcomed: (welcome) => {
           stood();
-          this.#capMs = welcome.retry_cap_ms;
-          // A gateway can ask for less, never for more.
-          const { tunnelsMax } = this.#settings;
-          this.#tunnelsMax = Math.min(tunnelsMax, welcome.tunnels_max);
-          this.#state = this.#stateNow("online", gatewayUrl, undefined);
-          log.info("link.open", { gateway: gatewayUrl });
+          this.#online(dialed, welcome.retry_cap_ms, welcome.tunnels_max);
         },
         open: (open, gatewayUrl, reply) =>
           this.#open(open, gatewayUrl, reply, scope),
-        cancel: (tunnelId) => this.#running.get(tunnelId)?.cancel(),
+        cancel: (tunnelId) => this.#cancels.get(tunnelId)?.(),
       }, signal);
     } catch (error) {
       const link = signal.aborted ? "stopped" : "connecting";
-      const fault = Fault.from(error);
-      this.#state = this.#stateNow(link, this.#state.gatewayUrl, fault);
+      this.#change({ link, lastFault: Fault.from(error) });
       throw error;
     }
+  }
+
+  #online(
+    { gatewayUrl, protocol }: DialedGateway,
+    capMs: number,
+    tunnelsMax: number,
+  ): void {
+    this.#capMs = capMs;
+    // A gateway can ask for less, never for more.
+    this.#running.limitTo(Math.min(this.#settings.tunnelsMax, tunnelsMax));
+    this.#change({
+      link: "online",
+      gatewayUrl,
+      protocol,
+      lastFault: undefined,
+    });
+    this.#ports.log.info("link.open", { gateway: gatewayUrl, protocol });
   }
 
   #open(
@@ -108,36 +157,40 @@ export class Agent {
     scope: Scope,
   ): void {
     const { tunnel: id, service } = open;
-    const tunnelsMax = this.#tunnelsMax;
-    if (this.#running.size >= tunnelsMax || this.#running.has(id)) {
-      const code = "quotaExceeded";
-      const message = `The agent has ${tunnelsMax} tunnels open, its limit`;
+    const operator = plainText(open.operator, OPERATOR_NAME_MAX_CHARS);
+    let ended: () => void;
+    try {
+      if (this.#cancels.has(id)) throw sameId();
+      ended = this.#running.begin({ id, service, operator });
+    } catch (error) {
+      const { code, message } = Fault.from(error);
       return reply({ type: "refused", tunnel: id, code, message });
     }
-    const operator = plainText(open.operator, OPERATOR_NAME_MAX_CHARS);
     const cancelled = new AbortController();
-    const cancel = () =>
+    this.#cancels.set(id, () => {
       cancelled.abort(new Fault("tunnelCancelled", "The operator has left"));
-    const sinceMs = this.#ports.clock.wallNow();
-    this.#running.set(id, { id, service, operator, sinceMs, cancel });
+    });
     const request = {
       open: { ...open, operator },
       gatewayUrl,
       reply,
       cancelled: cancelled.signal,
+      detaches: this.#detaches,
     };
     scope.go(async (signal) => {
       await runTunnel(request, this.#settings, this.#ports, signal);
-      this.#running.delete(id);
+      this.#cancels.delete(id);
+      ended();
     });
   }
 
-  #stateNow(
-    link: AgentState["link"],
-    gatewayUrl: string | undefined,
-    lastFault: Fault | undefined,
-  ): Omit<AgentState, "tunnels"> {
+  #change(change: Partial<AgentLinkState>): void {
     const sinceMs = this.#ports.clock.wallNow();
-    return { link, gatewayUrl, sinceMs, lastFault };
+    this.#state = { ...this.#state, ...change, sinceMs };
+    this.#ports.stateChanged?.();
   }
+}
+
+function sameId(): Fault {
+  return new Fault("quotaExceeded", "The agent has a tunnel with this id");
 }

@@ -1,28 +1,16 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type { ExecOutput } from "../protocol/exec_frame.ts";
 import type { ExecExit } from "../protocol/exec_message.ts";
 import { Fault } from "../protocol/fault.ts";
+import type { ExecCommand, ExecHearer } from "../transport/exec_server.ts";
 import { checkCommand, type ExecRules, showCommand } from "./exec.ts";
 import type { ServiceCaller } from "./ports.ts";
 
-/** What a command does of its own, in order. */
-interface CommandSink {
-  /** The hearer may keep `chunk`. Not called while paused. */
-  output(output: ExecOutput, chunk: Uint8Array): void;
-  /** The last call, once: all of its output has been told. */
-  ended(exit: ExecExit): void;
-}
+/** What a shell says of what it has found and cannot run (POSIX XCU §2.8.2). */
+const NOT_RUN_CODE = 126;
 
 /** A command that runs, with all that it has started in its process group. */
-export interface RunningCommand {
-  /** Reads no more: once its pipes are full, the command waits. */
-  pause(): void;
-  resume(): void;
-  /** Ends it, kindly at first; may be called again. */
-  stop(): void;
-  /** Ends it, and forgets what it has still to say. */
-  abandon(): void;
+export interface RunningCommand extends ExecCommand {
   /** Resolves when it has gone and, if it was to end, its group as well. */
   readonly gone: Promise<void>;
 }
@@ -33,7 +21,7 @@ export interface CommandPorts {
   /** Starts a program without a shell or input. @throws {Fault} `programMissing`. */
   readonly startCommand: (
     argv: readonly string[],
-    sink: CommandSink,
+    sink: ExecHearer,
   ) => RunningCommand;
 }
 
@@ -44,22 +32,23 @@ export interface CommandOrder {
   readonly timeoutMs?: number | undefined;
 }
 
-/** Who hears of a command: as its sink, or why there is no exit status. */
-export interface CommandOwner extends CommandSink {
-  /** The last call instead of `ended`. */
-  failed(fault: Fault): void;
-}
-
 /** Runs the commands that the agent's own rules allow, and no others. */
 export class CommandRunner implements AsyncDisposable {
   readonly #rules: ExecRules;
   readonly #ports: CommandPorts;
-  readonly #running = new Set<RunningCommand>();
+  /** All of which something may be left. */
+  readonly #commands = new Set<RunningCommand>();
+  #runningCount = 0;
   #isStopping = false;
 
   constructor(rules: ExecRules, ports: CommandPorts) {
     this.#rules = rules;
     this.#ports = ports;
+  }
+
+  /** What may be run, and how much of it. */
+  get rules(): ExecRules {
+    return this.#rules;
   }
 
   /**
@@ -71,14 +60,14 @@ export class CommandRunner implements AsyncDisposable {
   run(
     order: CommandOrder,
     caller: ServiceCaller,
-    owner: CommandOwner,
+    hearer: ExecHearer,
   ): RunningCommand {
     const { log } = this.#ports;
     const { tunnelId, operator } = caller;
     const argv = showCommand(order.argv);
     try {
       this.#admit(order.argv, argv);
-      const command = this.#start(order, caller, owner);
+      const command = this.#start(order, caller, hearer);
       log.info("exec.start", { tunnelId, operator, argv });
       return command;
     } catch (error) {
@@ -90,8 +79,8 @@ export class CommandRunner implements AsyncDisposable {
   /** Ends what runs; resolves when it has gone. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopping = true;
-    for (const command of this.#running) command.stop();
-    await Promise.all([...this.#running].map(({ gone }) => gone));
+    for (const command of this.#commands) command.stop();
+    await Promise.all([...this.#commands].map(({ gone }) => gone));
   }
 
   #admit(argv: readonly string[], shown: string): void {
@@ -100,7 +89,7 @@ export class CommandRunner implements AsyncDisposable {
     if (this.#isStopping) {
       throw new Fault("agentStopping", "The agent of this device is stopping");
     }
-    if (this.#running.size < concurrentMax) return;
+    if (this.#runningCount < concurrentMax) return;
     throw new Fault(
       "quotaExceeded",
       `Cannot run ${shown}: ${concurrentMax} commands run already, the limit`,
@@ -111,7 +100,7 @@ export class CommandRunner implements AsyncDisposable {
   #start(
     order: CommandOrder,
     caller: ServiceCaller,
-    owner: CommandOwner,
+    hearer: ExecHearer,
   ): RunningCommand {
     const { clock } = this.#ports;
     const { timeoutMs: maxMs } = this.#rules;
@@ -122,20 +111,27 @@ export class CommandRunner implements AsyncDisposable {
     let late: Fault | undefined;
     const tell = (exit: ExecExit) => {
       over.abort();
+      this.#runningCount--;
       const ms = Math.round(clock.now() - startMs);
       this.#logEnd(order, caller, { exit, late, ms, ...counts });
-      if (late) owner.failed(late);
-      else owner.ended(exit);
+      if (late) hearer.failed(late);
+      else hearer.ended(exit);
     };
     const command = this.#ports.startCommand(order.argv, {
       output: (output, chunk) => {
         counts[output] += chunk.length;
-        owner.output(output, chunk);
+        hearer.output(output, chunk);
       },
       ended: tell,
+      // Who runs it elsewhere may find out later that it cannot be run.
+      failed: (fault) => {
+        late ??= fault;
+        tell({ code: NOT_RUN_CODE });
+      },
     });
-    this.#running.add(command);
-    void command.gone.then(() => this.#running.delete(command));
+    this.#runningCount++;
+    this.#commands.add(command);
+    void command.gone.then(() => this.#commands.delete(command));
     clock.sleep(timeoutMs, over.signal).then(
       () => {
         late = tooLate(order.argv, timeoutMs);

@@ -3,6 +3,7 @@ import { EXEC_SERVICE, EXEC_TIMEOUT_MAX_MS } from "../protocol/exec_message.ts";
 import { isLoopbackHost, parseGatewayUrl } from "../protocol/gateway_url.ts";
 import { deviceIdSchema, serviceNameSchema } from "../protocol/id.ts";
 import {
+  DETACH_MAX_MS,
   DEVICE_NAME_MAX_CHARS,
   SERVICES_MAX_COUNT,
 } from "../protocol/limits.ts";
@@ -12,6 +13,7 @@ import {
 } from "../protocol/socket_address.ts";
 import type { Discovered } from "./discover.ts";
 import { EXEC_ALLOW_DEFAULT, type ExecRules } from "./exec.ts";
+import type { ProtocolSetting } from "./ports.ts";
 
 /** What the agent's program knows of its machine before it reads anything. */
 export interface AgentDefaults {
@@ -30,6 +32,7 @@ export interface AgentConfig {
   /** Origin of the manager, which is asked if `gatewayUrl` is undefined. */
   readonly manager: string | undefined;
   readonly gatewayUrl: string | undefined;
+  readonly protocol: ProtocolSetting;
   readonly caFile: string | undefined;
   /** Both or neither. */
   readonly certFile: string | undefined;
@@ -38,6 +41,8 @@ export interface AgentConfig {
   readonly isCaAdded: boolean;
   /** Certificate and key are migasfree's: it may be yet to make them. */
   readonly isPairOptional: boolean;
+  /** Where it keeps what it renews itself; undefined: somebody else does. */
+  readonly renewedFile: string | undefined;
   /** Holds a password, perhaps. Undefined: as the environment says. */
   readonly proxy: string | undefined;
   readonly stateDir: string;
@@ -47,6 +52,8 @@ export interface AgentConfig {
   /** Ceiling for the windows of all streams together. */
   readonly windowBudgetBytes: number;
   readonly services: ReadonlyMap<string, SocketAddress>;
+  /** How long the tunnels of a service wait for a new link, by its name. */
+  readonly detachMs: ReadonlyMap<string, number>;
   readonly exec: ExecRules;
   /** Nobody's certificate is verified: for debugging, and said loudly. */
   readonly debugInsecureTls: boolean;
@@ -94,6 +101,11 @@ const servicesSchema = z.record(
   error: `at most ${ADDRESSES_MAX_COUNT} services`,
 });
 
+const detachSchema = z.record(
+  z.string(),
+  z.int().min(0).max(DETACH_MAX_MS).meta({ example: "ssh = 1800000" }),
+);
+
 const commandSchema = z.array(z.string().min(1).max(1_024)).min(1).max(64)
   .refine(([program = "none"]) => PROGRAM_REGEXP.test(program), {
     error: "a program's name or whole path, then its words",
@@ -105,9 +117,11 @@ export const agentConfigSchema = z.strictObject({
   name: z.string().min(1).max(DEVICE_NAME_MAX_CHARS).optional(),
   manager: managerSchema.optional(),
   gateway: gatewaySchema.optional(),
+  protocol: z.enum(["auto", "1", "2"]).default("auto"),
   ca_file: pathSchema.optional(),
   cert_file: pathSchema.optional(),
   key_file: pathSchema.optional(),
+  renew: z.boolean().optional(),
   proxy: proxySchema.optional(),
   state_dir: pathSchema.optional(),
   status_socket: pathSchema.optional(),
@@ -121,6 +135,7 @@ export const agentConfigSchema = z.strictObject({
     vnc: { host: "127.0.0.1", port: 5900 },
     rdp: { host: "127.0.0.1", port: 3389 },
   }),
+  detach_ms: detachSchema.default({}),
   exec: z.strictObject({
     // The whole list, too; an empty one offers no remote command.
     allow: z.array(commandSchema).max(COMMANDS_MAX_COUNT)
@@ -158,13 +173,18 @@ export function agentConfig(
     gatewayUrl: gateway === undefined
       ? undefined
       : parseGatewayUrl(gateway, true),
+    protocol: file.protocol,
     ...tlsFiles(file, found),
     proxy: file.proxy,
     ...agentPlaces(file, defaults),
+    renewedFile: file.renew
+      ? `${stateDirOf(file, defaults)}/renewed.pem`
+      : undefined,
     logFormat: file.log_format,
     tunnelsMax: file.tunnels_max,
     windowBudgetBytes: file.window_budget_bytes,
     services: new Map(Object.entries(file.services)),
+    detachMs: new Map(Object.entries(file.detach_ms)),
     exec: {
       allow: file.exec.allow,
       timeoutMs: file.exec.timeout_ms,
@@ -179,12 +199,16 @@ export function agentPlaces(
   file: AgentConfigFile,
   defaults: AgentDefaults,
 ): Pick<AgentConfig, "stateDir" | "statusSocket"> {
-  const stateDir = file.state_dir ?? defaults.stateDir ?? STATE_DIR;
   return {
-    stateDir,
+    stateDir: file.state_dir ?? defaults.stateDir ?? STATE_DIR,
     statusSocket: file.status_socket ?? defaults.statusSocket ??
-      `${stateDir.replace(/\/+$/, "")}/agent.sock`,
+      `${stateDirOf(file, defaults)}/agent.sock`,
   };
+}
+
+function stateDirOf(file: AgentConfigFile, defaults: AgentDefaults): string {
+  const stateDir = file.state_dir ?? defaults.stateDir ?? STATE_DIR;
+  return stateDir.replace(/\/+$/, "");
 }
 
 /** A certificate goes with its key: the two come from one place. */
@@ -225,15 +249,21 @@ function checkTogether(
   const {
     cert_file: certFile,
     debug_insecure_tls: isInsecure,
+    detach_ms: detachMs,
     gateway,
     key_file: keyFile,
     manager,
+    services,
   } = file;
-  function expected(key: string, message: string, example: string): void {
+  function expected(
+    key: string | readonly string[],
+    message: string,
+    example: string,
+  ): void {
     const hint = `Write a line such as: ${example}`;
     context.addIssue({
       code: "custom",
-      path: [key],
+      path: [key].flat(),
       message,
       params: { hint },
     });
@@ -256,5 +286,10 @@ function checkTogether(
       "the certificate of key_file",
       'cert_file = "cert.pem"',
     );
+  }
+  const known = [...Object.keys(Object(services)), EXEC_SERVICE];
+  for (const name of Object.keys(Object(detachMs))) {
+    if (known.includes(name)) continue;
+    expected(["detach_ms", name], "a name of [services]", "ssh = 1800000");
   }
 }

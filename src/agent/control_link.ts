@@ -10,10 +10,12 @@ import {
 } from "../protocol/control.ts";
 import { Fault } from "../protocol/fault.ts";
 import { CLOSE_TIMEOUT_MS, HELLO_TIMEOUT_MS } from "../protocol/limits.ts";
-import { CONTROL_SUBPROTOCOL, PROTOCOL_VERSION } from "../protocol/version.ts";
+import { PROTOCOL_VERSION } from "../protocol/version.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault } from "../transport/link_end.ts";
 import { MessageReader } from "../transport/message_reader.ts";
+import { ATTEMPT_MAX_MS } from "../transport/supervise.ts";
+import type { DialedGateway } from "./gateway_dial.ts";
 import type { AgentPorts, AgentSettings } from "./ports.ts";
 import { lookAtServices, watchServices } from "./services.ts";
 
@@ -32,23 +34,18 @@ export interface ControlHandlers {
 }
 
 /**
- * Dials one control link and serves it until it ends.
+ * Serves one control link that was just dialed until it ends.
  *
  * @throws {Fault} Why it ended, always: the caller decides when to dial again.
  * @throws `signal.reason` once aborted, after the gateway has been told.
  */
 export async function serveControlLink(
+  { gatewayUrl, link }: DialedGateway,
   settings: AgentSettings,
   ports: AgentPorts,
   handlers: ControlHandlers,
   signal: AbortSignal,
 ): Promise<never> {
-  const gatewayUrl = await ports.findGateway(signal);
-  const link = await ports.dial({
-    url: gatewayUrl,
-    subprotocol: CONTROL_SUBPROTOCOL,
-    headers: { "X-Agent-ID": String(settings.deviceId) },
-  }, signal);
   let heard: () => void = () => {};
   const reader = new MessageReader(link, () => heard());
   try {
@@ -58,6 +55,7 @@ export async function serveControlLink(
     handlers.welcomed(welcome, gatewayUrl);
     await using scope = new Scope(signal);
     heard = beginHeartbeats(link, welcome, ports, scope);
+    heard();
     scope.go((signal) =>
       watchServices(services, settings.services, ports, (services) => {
         link.send(JSON.stringify({ type: "services", services }));
@@ -153,7 +151,13 @@ function beginHeartbeats(
     });
     return silence;
   });
-  return () => watch.heard();
+  // The silence that ends a link, a sleep's probe, and the goodbye.
+  const { timeout_ms: silenceMaxMs } = welcome.heartbeat;
+  const quietMaxMs = silenceMaxMs + ATTEMPT_MAX_MS;
+  return () => {
+    watch.heard();
+    ports.progress?.step(quietMaxMs);
+  };
 }
 
 /** @throws {Fault} `messageUnexpected`, or `gatewayDraining` when asked to go. */

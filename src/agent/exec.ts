@@ -79,6 +79,24 @@ export function showCommand(argv: readonly string[]): string {
   return plainText(words.join(" "), COMMAND_SHOWN_MAX_CHARS);
 }
 
+/**
+ * Returns why `argv` is refused, in the words of migasfree's own agent, which
+ * allows a program with whatever words.
+ */
+export function v1Refusal(
+  argv: readonly string[],
+  allow: ExecRules["allow"],
+): string {
+  const [program = ""] = argv;
+  const programs = new Set(allow.map(([name = ""]) => name));
+  const [shown, allowed] = programs.has(program)
+    ? [argv, showAllowed(allow)]
+    : [[program], plainText([...programs].join(", "), ALLOWED_SHOWN_MAX_CHARS)];
+  return `Command "${showCommand(shown)}" not allowed. Allowed: ${
+    allowed || "nothing"
+  }`;
+}
+
 /** As many entries as fit, and how many more there are. */
 function showAllowed(allow: ExecRules["allow"]): string {
   let text = "";

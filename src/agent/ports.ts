@@ -4,9 +4,17 @@ import type { WindowBudget } from "../stream/window_budget.ts";
 import type { ByteSocket } from "../transport/byte_socket.ts";
 import type { Heartbeats } from "../transport/heartbeats.ts";
 import type { Link } from "../transport/link.ts";
+import type { Progress } from "../transport/progress.ts";
+import type { CommandRunner } from "./command_runner.ts";
+
+/** How long the tunnels of a service wait for a new link. */
+interface Detachable {
+  /** Undefined: as long as the gateway says. */
+  readonly detachMs?: number | undefined;
+}
 
 /** Where a service listens: from the agent's own table, and nowhere else. */
-export interface ServiceAddress {
+export interface ServiceAddress extends Detachable {
   readonly host: string;
   readonly port: number;
 }
@@ -18,7 +26,7 @@ export interface ServiceCaller {
 }
 
 /** A service of the agent itself: there is no port to connect to. */
-export interface BuiltInService {
+export interface BuiltInService extends Detachable {
   readonly open: (caller: ServiceCaller) => ByteSocket;
 }
 
@@ -28,7 +36,8 @@ export type ServiceTarget = ServiceAddress | BuiltInService;
 /** A handshake that an agent makes. */
 export interface AgentDial {
   readonly url: string;
-  readonly subprotocol: string;
+  /** Undefined: none is offered, which is how protocol 1 begins. */
+  readonly subprotocol: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -56,13 +65,24 @@ export interface AgentPorts {
   ) => Promise<("open" | "closed" | "unknown")[]>;
   /** Resolves when the certificate or key on disk has changed. */
   readonly identityChanged: (signal: AbortSignal) => Promise<void>;
+  /** Whether the control link's loop turns, for whoever watches over it. */
+  readonly progress?: Progress | undefined;
+  /** Told after each change of what `Agent.state` shows. */
+  readonly stateChanged?: (() => void) | undefined;
 }
+
+/** As `protocol` in agent.toml has it. */
+export type ProtocolSetting = "auto" | "1" | "2";
 
 /** Who an agent is and what it offers. */
 export interface AgentSettings {
   readonly deviceId: number;
   readonly name: string;
   readonly services: ReadonlyMap<string, ServiceTarget>;
+  /** What runs the commands that protocol 1 brings; undefined: nothing does. */
+  readonly commands: CommandRunner | undefined;
+  /** Which protocol is spoken; `auto`: what the gateway can. */
+  readonly protocol: ProtocolSetting;
   readonly tunnelsMax: number;
   /** 128 random bits in hexadecimal, new with each start. */
   readonly instance: string;

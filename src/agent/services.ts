@@ -18,6 +18,7 @@ export async function lookAtServices(
     name,
     // What we serve ourselves is there as long as we are.
     state: "open" in target ? "open" : states[index++] ?? "unknown",
+    ...(target.detachMs === undefined ? {} : { detach_ms: target.detachMs }),
   }));
 }
 

@@ -14,7 +14,12 @@ import {
   runStream,
   type StreamResult,
 } from "../transport/stream_link.ts";
-import type { AgentPorts, AgentSettings, ServiceTarget } from "./ports.ts";
+import type { Detaches } from "./detaches.ts";
+import { findService, openService } from "./open_service.ts";
+import type { AgentPorts, AgentSettings } from "./ports.ts";
+
+/** An agent is there anyway; its operator wants to hear of a clean end. */
+const LINGER_MS = 60_000;
 
 export interface TunnelRequest {
   readonly open: Open;
@@ -23,6 +28,8 @@ export interface TunnelRequest {
   readonly reply: (message: object) => void;
   /** Aborts when the operator has left before the tunnel was open. */
   readonly cancelled: AbortSignal;
+  /** Hears of links that are lost, and of new ones. */
+  readonly detaches: Detaches;
 }
 
 /**
@@ -62,6 +69,7 @@ export async function runTunnel(
     log.warn("tunnel.refused", { tunnelId, service, operator }, fault);
     return;
   }
+  request.detaches.ended(tunnelId, signal.aborted);
   const ms = Math.round(clock.now() - startMs);
   const { sentBytes, receivedBytes, fault } = result;
   log.info("tunnel.close", {
@@ -75,13 +83,14 @@ export async function runTunnel(
 
 /** How this end comes back after its link was lost. */
 function resumePorts(
-  { gatewayUrl, open }: TunnelRequest,
+  { detaches, gatewayUrl, open }: TunnelRequest,
   ports: AgentPorts,
   settings: AgentSettings,
 ): ResumePorts {
   const tunnelId = open.tunnel;
   return {
     random: ports.random,
+    lingerMs: LINGER_MS,
     dial: (token, signal) =>
       ports.dial({
         url: `${gatewayUrl}/resume`,
@@ -91,8 +100,14 @@ function resumePorts(
           "Authorization": `Bearer ${token}`,
         },
       }, signal),
-    lost: (fault) => ports.log.warn("tunnel.detach", { tunnelId }, fault),
-    back: (ms) => ports.log.info("tunnel.resume", { tunnelId, ms }),
+    lost: (fault) => {
+      detaches.lost(tunnelId);
+      ports.log.warn("tunnel.detach", { tunnelId }, fault);
+    },
+    back: (ms, replayedBytes) => {
+      detaches.back(tunnelId, replayedBytes);
+      ports.log.info("tunnel.resume", { tunnelId, ms, replayedBytes });
+    },
   };
 }
 
@@ -104,19 +119,19 @@ async function openBoth(
   signal: AbortSignal,
 ): Promise<[ByteSocket, Link]> {
   const { open, reply } = request;
-  const target = settings.services.get(open.service);
-  if (!target) {
-    throw new Fault("serviceUnknown", `There is no service "${open.service}"`, {
-      hint: "Add it to [services] of agent.toml",
-    });
-  }
-  const timeoutMs = Math.min(open.deadline_ms, OPEN_TIMEOUT_MS);
+  const { operator, service, tunnel: tunnelId } = open;
+  const wanted = {
+    service,
+    target: findService(service, settings.services),
+    caller: { tunnelId, operator },
+    timeoutMs: Math.min(open.deadline_ms, OPEN_TIMEOUT_MS),
+  };
   await using scope = new Scope(AbortSignal.any([signal, request.cancelled]));
   let socket: ByteSocket | undefined;
   let link: Link | undefined;
   try {
     scope.go(async (signal) => {
-      socket = await openService(target, open, timeoutMs, ports, signal);
+      socket = await openService(wanted, ports, signal);
     });
     scope.go(async (signal) => {
       link = await ports.dial(streamDial(request, settings), signal);
@@ -132,30 +147,6 @@ async function openBoth(
     if (link) closeWithFault(link, Fault.from(error));
     throw error;
   }
-}
-
-/** @throws {Fault} Why the service cannot be had, for the operator to read. */
-async function openService(
-  target: ServiceTarget,
-  { tunnel: tunnelId, service, operator }: Open,
-  timeoutMs: number,
-  ports: AgentPorts,
-  signal: AbortSignal,
-): Promise<ByteSocket> {
-  if ("open" in target) return target.open({ tunnelId, operator });
-  try {
-    return await ports.dialService(target, timeoutMs, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw serviceFault(service, error);
-  }
-}
-
-/** What is local here is far away for the operator who reads it. */
-function serviceFault(service: string, error: unknown): Fault {
-  const { code, message, hint } = Fault.from(error);
-  const far = `The device's ${service} service does not answer: ${message}`;
-  return new Fault(code, far, { hint, cause: error });
 }
 
 function streamDial(request: TunnelRequest, settings: AgentSettings) {

@@ -10,24 +10,32 @@ import { Scope } from "../base/scope.ts";
 import { Fault } from "../protocol/fault.ts";
 import { randomHex } from "../protocol/id.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
-import { startExecProcess } from "../runtime/exec_process.ts";
 import { HttpsClient } from "../runtime/https_client.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
+import { openServiceManager } from "../runtime/service_manager.ts";
 import { portStates } from "../runtime/listening_ports.ts";
+import { networkAddresses } from "../runtime/network_addresses.ts";
 import { proxyFor, redactUrl } from "../runtime/proxy.ts";
 import { stopOnSignals } from "../runtime/signals.ts";
 import { dialTcp } from "../runtime/tcp_socket.ts";
 import { dialWebSocket, type TlsMaterial } from "../runtime/ws_dial.ts";
 import { WindowBudget } from "../stream/window_budget.ts";
 import { Heartbeats } from "../transport/heartbeats.ts";
+import { Progress } from "../transport/progress.ts";
+import { ATTEMPT_MAX_MS } from "../transport/supervise.ts";
 import {
   type AgentSettingsFile,
   completeAgentConfig,
   readAgentSettings,
 } from "./agent_config.ts";
+import { AgentNotices } from "./agent_notices.ts";
+import { startRenewal } from "./agent_renewal.ts";
+import { Retirement } from "./agent_retirement.ts";
 import { statusOf, waitingStatus } from "./agent_status.ts";
 import { awaitAgentConfig } from "./await_agent_config.ts";
+import { HandedConfig } from "./handed_config.ts";
 import { createLog } from "./log.ts";
+import { commandStarter } from "./command_starter.ts";
 import { type Options, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import { OwnStatus } from "./own_status.ts";
@@ -37,8 +45,11 @@ import { VERSION } from "./version.ts";
 /** How long a handshake with the gateway may take, name look-up included. */
 const DIAL_TIMEOUT_MS = 10_000;
 
-/** The manager is asked at most once in this time, however we fail. */
-const MANAGER_PACE_MS = 1_000;
+/**
+ * The manager is asked at most once in this time, however we fail: once a
+ * second as it sees it, even where a question was long on its way.
+ */
+const MANAGER_PACE_MS = 1_500;
 
 /** How long a stop may take in all before the process ends anyway. */
 const STOP_TIMEOUT_MS = 9_000;
@@ -56,11 +67,28 @@ export async function runAgent(
   for (const warning of settings.warnings) {
     log.warn("config.warning", { warning });
   }
+  const notices = new AgentNotices(openServiceManager());
   const hangUp = new HangUp();
-  using stop = stopOnSignals(log, { onHangUp: () => hangUp.happen() });
-  stop.addEventListener("abort", () => endInTime(log), { once: true });
+  const onHangUp = () => {
+    notices.reloading();
+    hangUp.happen();
+  };
+  using asked = stopOnSignals(log, { onHangUp });
+  using retirement = new Retirement(log);
+  const stop = AbortSignal.any([asked, retirement.signal]);
+  const onStop = () => {
+    notices.stopping();
+    endInTime(log);
+  };
+  stop.addEventListener("abort", onStop, { once: true });
+  const dir = textOption(options, "identity");
+  const handed = dir === undefined
+    ? undefined
+    : new HandedConfig(dir, bunClock);
   try {
-    await runUntil(stop, settings, hangUp, log);
+    const helper = textOption(options, "execHelper");
+    const watch = { hangUp, handed, helper, notices, retirement };
+    await runUntil(stop, settings, watch, log);
   } catch (error) {
     if (!stop.aborted) throw error;
   }
@@ -68,39 +96,57 @@ export async function runAgent(
   return 0;
 }
 
+/** Who may wake an agent, and who wants to hear of it. */
+interface Watch {
+  readonly hangUp: HangUp;
+  /** Undefined: the agent asks migasfree itself. */
+  readonly handed: HandedConfig | undefined;
+  /** Where root runs commands; undefined: the agent does it itself. */
+  readonly helper: string | undefined;
+  readonly notices: AgentNotices;
+  readonly retirement: Retirement;
+}
+
 /** @throws The reason of `stop`, or why there can be no configuration. */
 async function runUntil(
   stop: AbortSignal,
   settings: AgentSettingsFile,
-  hangUp: HangUp,
+  watch: Watch,
   log: Log,
 ): Promise<void> {
+  const { notices, retirement } = watch;
+  const progress = new Progress(bunClock, Number.POSITIVE_INFINITY);
   await using scope = new Scope(new AbortController().signal);
-  const sinceMs = bunClock.wallNow();
+  scope.go((signal) => notices.feed(progress, bunClock, signal));
   const status = new OwnStatus(settings.statusSocket, scope, log);
-  const config = await awaitAgentConfig({
-    clock: bunClock,
-    log,
-    random: Math.random,
-    complete: (signal) => completeAgentConfig(settings, signal),
-    waiting: (fault) =>
-      status.show(() => waitingStatus(settings, fault, sinceMs)),
-    woken: () => hangUp.next,
-  }, stop);
-  const identity = watchIdentity(config, hangUp, log);
-  const ports = agentPorts(config, identity, log);
+  const config = await awaitConfig(stop, settings, watch, status, log);
+  progress.step(ATTEMPT_MAX_MS);
+  const identity = watchIdentity(config, watch.hangUp, log);
   const runner = scope.own(
     new CommandRunner(config.exec, {
       clock: bunClock,
       log,
-      startCommand: startExecProcess,
+      startCommand: commandStarter(config.exec, watch.helper),
     }),
   );
   const services = serviceTable(config, runner);
-  const self = { instance: randomHex(), software: VERSION, services };
+  const self = {
+    instance: randomHex(),
+    software: VERSION,
+    services,
+    commands: config.exec.allow.length > 0 ? runner : undefined,
+  };
+  const ports = agentPorts(config, identity, log);
+  const woken = () => watch.hangUp.next;
+  startRenewal(scope, config, { ...identity, ...ports, woken }, log);
   const agent = new Agent({ ...config, ...self }, {
     ...ports,
     identityChanged: identity.changed,
+    progress,
+    stateChanged: () => {
+      notices.show(agent.state);
+      retirement.show(agent.state);
+    },
   });
   log.info("agent.start", {
     version: VERSION,
@@ -111,6 +157,33 @@ async function runUntil(
   if (config.debugInsecureTls) log.warn("tls.insecure", INSECURE_FIELDS);
   await status.show(() => statusOf(config, agent));
   await agent.run(stop);
+}
+
+/** @throws The reason of `stop`, or why there can be no configuration. */
+async function awaitConfig(
+  stop: AbortSignal,
+  settings: AgentSettingsFile,
+  { handed, hangUp, notices }: Watch,
+  status: OwnStatus,
+  log: Log,
+): Promise<AgentConfig> {
+  const sinceMs = bunClock.wallNow();
+  return await awaitAgentConfig({
+    clock: bunClock,
+    log,
+    random: Math.random,
+    complete: (signal) =>
+      handed?.complete(settings) ?? completeAgentConfig(settings, signal),
+    waiting: async (fault) => {
+      notices.waiting(fault);
+      await status.show(() => waitingStatus(settings, fault, sinceMs));
+    },
+    woken: async () =>
+      await Promise.race([
+        hangUp.next,
+        ...handed ? [handed.changed(stop)] : [],
+      ]),
+  }, stop);
 }
 
 const INSECURE_FIELDS = {
@@ -136,7 +209,7 @@ function agentPorts(
   return {
     clock: bunClock,
     log,
-    heartbeats: new Heartbeats(bunClock, "probe"),
+    heartbeats: new Heartbeats(bunClock, "probe", networkAddresses),
     budget: new WindowBudget(config.windowBudgetBytes),
     random: Math.random,
     portStates,

@@ -42,17 +42,19 @@ export interface CompleteAgentConfig {
  * Reads what is written: `--config` or the default file, and the environment
  * over it.
  *
+ * @param mayLackFile Whether a file that is named need not be there yet.
  * @throws {Fault} `configInvalid`.
  */
 export async function readAgentSettings(
   options: Options,
+  { mayLackFile = false }: { readonly mayLackFile?: boolean } = {},
 ): Promise<AgentSettingsFile> {
   const given = textOption(options, "config");
   const path = given ?? DEFAULT_FILE;
   const { config: file, warnings } = await loadConfig({
     schema: agentConfigSchema,
     file: path,
-    fileRequired: given !== undefined,
+    fileRequired: given !== undefined && !mayLackFile,
     env: process.env,
     envPrefix: "MIGASFREE_AGENT_",
     what: "agent configuration",
@@ -129,7 +131,8 @@ function incomplete(file: AgentConfigFile, path: string): Fault {
   );
 }
 
-function machineDefaults(): AgentDefaults {
+/** What this program knows of its machine before it reads anything. */
+export function machineDefaults(): AgentDefaults {
   const name = hostname();
   if (process.platform !== "win32") return { name };
   const programData = process.env["PROGRAMDATA"] ?? "C:\\ProgramData";

@@ -19,6 +19,8 @@ export const agentStatusSchema = z.object({
   link: z.enum(["waiting", "connecting", "online", "stopped"]),
   since: z.string(),
   gateway: z.string().nullable(),
+  /** What is spoken there; null until it was online for the first time. */
+  protocol: z.int().nullable(),
   last_fault: z.object({ code: z.string(), message: z.string() }).nullable(),
   services: z.array(z.object({
     name: z.string(),
@@ -30,7 +32,15 @@ export const agentStatusSchema = z.object({
     service: z.string(),
     operator: z.string(),
     since: z.string(),
+    /** Since when it has no link, and is coming back; null: it has one. */
+    detached_since: z.string().nullable(),
   })),
+  /** Links that tunnels lost, since the agent began. */
+  detaches: z.object({
+    resumed: z.int(),
+    replayed_bytes: z.int(),
+    expired: z.int(),
+  }),
 });
 export type AgentStatus = z.infer<typeof agentStatusSchema>;
 
@@ -39,7 +49,8 @@ export async function statusOf(
   config: AgentConfig,
   agent: Agent,
 ): Promise<AgentStatus> {
-  const { gatewayUrl, lastFault, link, sinceMs, tunnels } = agent.state;
+  const { detaches, gatewayUrl, lastFault, link, protocol, sinceMs, tunnels } =
+    agent.state;
   return {
     ...THIS_PROGRAM,
     device_id: config.deviceId,
@@ -47,14 +58,23 @@ export async function statusOf(
     link,
     since: new Date(sinceMs).toISOString(),
     gateway: gatewayUrl ?? config.gatewayUrl ?? null,
+    protocol: protocol ?? null,
     last_fault: faultStatus(lastFault),
     services: await servicesStatus(config.services),
-    tunnels: tunnels.map(({ id, service, operator, sinceMs }) => ({
-      id,
-      service,
-      operator,
-      since: new Date(sinceMs).toISOString(),
+    tunnels: tunnels.map((tunnel) => ({
+      id: tunnel.id,
+      service: tunnel.service,
+      operator: tunnel.operator,
+      since: new Date(tunnel.sinceMs).toISOString(),
+      detached_since: tunnel.detachedSinceMs === undefined
+        ? null
+        : new Date(tunnel.detachedSinceMs).toISOString(),
     })),
+    detaches: {
+      resumed: detaches.resumedCount,
+      replayed_bytes: detaches.replayedBytes,
+      expired: detaches.expiredCount,
+    },
   };
 }
 
@@ -71,9 +91,11 @@ export async function waitingStatus(
     link: "waiting",
     since: new Date(sinceMs).toISOString(),
     gateway: file.gateway ?? null,
+    protocol: null,
     last_fault: faultStatus(fault),
     services: await servicesStatus(new Map(Object.entries(file.services))),
     tunnels: [],
+    detaches: { resumed: 0, replayed_bytes: 0, expired: 0 },
   };
 }
 

@@ -1,4 +1,4 @@
-import { DEVICES_SCRIPT, gatewayFlags } from "./completion_devices.ts";
+import { devicesScript, gatewayFlags } from "./completion_devices.ts";
 import {
   type CompletionNode,
   type CompletionOption,
@@ -14,7 +14,7 @@ export function fishCompletion(
   const fn = `__${name.replace(/[^A-Za-z0-9]/g, "_")}`;
   return `# fish completion for ${name}
 ${whereFunctions(fn, tree)}
-${deviceFunction(fn, gatewayFlags(tree))}
+${deviceFunction(fn, devicesScript(tree), gatewayFlags(tree))}
 
 complete -c ${name} -f
 ${tree.flatMap((node) => rules(name, fn, node)).join("\n")}`;
@@ -68,7 +68,11 @@ end`;
 }
 
 /** Asks the gateway that is named on the line. */
-function deviceFunction(fn: string, passed: readonly string[]): string {
+function deviceFunction(
+  fn: string,
+  script: string,
+  passed: readonly string[],
+): string {
   return `
 function ${fn}_devices
     set -l typed (commandline -ct)
@@ -85,7 +89,7 @@ function ${fn}_devices
         end
     end
     set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
-    command sh -c ${quote(DEVICES_SCRIPT)} \\
+    command sh -c ${quote(script)} \\
         sh $program (string replace -r '^.*@' '' -- $typed | string collect -a) $gateway |
         while read -l name
             echo "$user$name"

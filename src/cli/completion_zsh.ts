@@ -1,4 +1,4 @@
-import { DEVICES_SCRIPT, gatewayFlags } from "./completion_devices.ts";
+import { devicesScript, gatewayFlags } from "./completion_devices.ts";
 import { completionTable, posixQuote } from "./completion_table.ts";
 import type { CompletionNode } from "./completion_tree.ts";
 
@@ -17,7 +17,7 @@ export function zshCompletion(
 ${completionTable(fn, tree, described)}
 
 ${fn}_devices() {
-  command sh -c ${posixQuote(DEVICES_SCRIPT)} sh "$@"
+  command sh -c ${posixQuote(devicesScript(tree))} sh "$@"
 }
 ${walker(fn, gatewayFlags(tree))}
 # From fpath this file is the body of a function.

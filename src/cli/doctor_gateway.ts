@@ -17,6 +17,9 @@ const PUBLIC_CA_PATH = "/manager/v1/public/ca";
 
 const LOOK_TIMEOUT_MS = 5_000;
 
+/** What migasfree's relay answers to all but a WebSocket's handshake. */
+const ONLY_LINKS_STATUS = 426;
+
 /** How far two clocks may be apart before certificates get into trouble. */
 const SKEW_WARN_MS = 60_000;
 
@@ -106,6 +109,14 @@ async function checkRole(answer: JsonAnswer, url: string): Promise<Finding> {
     const isAgent = typeof code === "string" && isFaultCode(code) &&
       code === "roleRefused";
     if (isAgent) return Promise.resolve("the gateway knows it as a computer's");
+    if (answer.status === ONLY_LINKS_STATUS) {
+      return Promise.resolve<Finding>({
+        check: "identity",
+        result: "WARN",
+        detail: "what answers there speaks protocol 1, and tells nobody",
+        hint: "Look whether `status` says that the agent is online",
+      });
+    }
     if (answer.status !== 200) throw answerFault(answer, url);
     return Promise.resolve({
       check: "identity",

@@ -43,7 +43,7 @@ export async function openIdentity(
 ): Promise<GatewayIdentity> {
   const { door } = config;
   if (door.tag === "behindProxy") {
-    const { identityHeader, trusted } = door;
+    const { identityHeader, internalOperators, trusted } = door;
     return {
       tls: undefined,
       nudge: () => undefined,
@@ -52,18 +52,21 @@ export async function openIdentity(
           tag: "header",
           name: identityHeader,
           trusts: (address) => isInRanges(address, trusted),
+          isInternal: (address) => isInRanges(address, internalOperators),
         },
+        servesNobody: config.servesNobody,
         isRevoked: () => false,
         wallNow: bunClock.wallNow,
       },
       watch: (_reloaded, _log, signal) => untilAborted(signal),
     };
   }
-  return await openCertificates(door);
+  return await openCertificates(door, config.servesNobody);
 }
 
 async function openCertificates(
   files: TlsFiles,
+  servesNobody: boolean,
 ): Promise<GatewayIdentity> {
   const paths = [
     ...[files.certFile, files.keyFile, files.clientCaFile],
@@ -77,6 +80,7 @@ async function openCertificates(
     nudge: () => void (stamps = "nudged"),
     ports: {
       source: { tag: "certificate" },
+      servesNobody,
       isRevoked: (certificate) => current.revocations.isRevoked(certificate),
       wallNow: bunClock.wallNow,
     },

@@ -36,6 +36,16 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "migasfree-agent pki computer ca aula-7",
     "migasfree-agent pki operator ca maria",
   ],
+  enroll: [
+    "migasfree-agent enroll --gateway gw.example.org --token mfe1.eyJ…",
+    "migasfree-agent enroll --gateway gw.example.org --token-file - --device 7",
+  ],
+  "pki token": [
+    "migasfree-agent pki token ca --device 7",
+    "migasfree-agent pki token ca --ttl 2d --gateway gw.example.org",
+  ],
+  "pki pending": ["migasfree-agent pki pending ca"],
+  "pki approve": ["migasfree-agent pki approve ca 5f1c0a9be2d47763"],
   "pki init": [
     "migasfree-agent pki init ca --host gw.example.org --host 192.0.2.7",
   ],

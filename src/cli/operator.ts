@@ -8,20 +8,19 @@ import {
   type OperatorFlags,
 } from "../connect/config.ts";
 import type { OperatorPorts } from "../connect/ports.ts";
+import { Site } from "../connect/site.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
-import { HttpsClient } from "../runtime/https_client.ts";
+import { commonNameOf } from "../runtime/common_name.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
+import { networkAddresses } from "../runtime/network_addresses.ts";
 import { proxyFor } from "../runtime/proxy.ts";
 import { stopOnSignals } from "../runtime/signals.ts";
-import { dialWebSocket } from "../runtime/ws_dial.ts";
 import { WindowBudget } from "../stream/window_budget.ts";
 import { Heartbeats } from "../transport/heartbeats.ts";
 import { listFolder } from "./folders.ts";
+import { operatorDialing } from "./operator_dialing.ts";
 import { type Options, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
-
-/** How long a handshake with the gateway may take, name look-up included. */
-const DIAL_TIMEOUT_MS = 10_000;
 
 /** How long a tunnel may go on after its terminal, or its ssh, has gone. */
 const HANG_UP_GRACE_MS = 3_000;
@@ -52,22 +51,18 @@ export async function asOperator<T>(
   work: (operator: Operator) => Promise<T>,
 ): Promise<T> {
   const insecure = Boolean(options["debugInsecureTls"]);
-  const config = await operatorConfig(flagsOf(options), {
-    home: homedir(),
-    env: process.env,
-    listFolder,
-  });
-  const proxy = textOption(options, "proxy") ?? config.proxy;
-  if (insecure) {
-    output.say("WARNING: the gateway's certificate is NOT verified");
-  }
-  const identity = new IdentityFiles(config, insecure, bunClock);
-  const heartbeats = new Heartbeats(bunClock, "probe");
   using stop = stopOnSignals(undefined, {
     code: "tunnelCancelled",
     who: "The operator's program",
     onHangUp: endSoon,
   });
+  const config = await configOf(options, output, stop);
+  const proxy = textOption(options, "proxy") ?? config.proxy;
+  if (insecure) {
+    output.say("WARNING: the gateway's certificate is NOT verified");
+  }
+  const identity = new IdentityFiles(config, insecure, bunClock);
+  const heartbeats = new Heartbeats(bunClock, "probe", networkAddresses);
   await using scope = new Scope(stop);
   scope.go((signal) => heartbeats.run(signal));
   const proxyOf = (url: string) => proxyFor(url, proxy, process.env);
@@ -82,23 +77,29 @@ export async function asOperator<T>(
       budget: new WindowBudget(WINDOW_BUDGET_BYTES),
       gatewayUrl: config.gatewayUrl,
       random: Math.random,
+      site: new Site(),
+      commonName: async () => commonNameOf((await identity.read()).cert),
       lost: (fault) => say(`${plainText(fault.message, 200)}; coming back`),
       back: (ms) => say(`The tunnel is back after ${(ms / 1000).toFixed(1)} s`),
-      dial: async (url, subprotocol, headers, signal) =>
-        await dialWebSocket({
-          url,
-          subprotocol,
-          headers,
-          tls: await identity.read(),
-          proxy: proxyOf(url),
-          timeoutMs: DIAL_TIMEOUT_MS,
-        }, signal),
-      getJson: async (url, signal) =>
-        await new HttpsClient({
-          tls: await identity.read(),
-          proxy: proxyOf(url),
-          timeoutMs: DIAL_TIMEOUT_MS,
-        }).getJson(url, signal),
+      ...operatorDialing(config, identity, proxyOf),
+    },
+  });
+}
+
+async function configOf(
+  options: Options,
+  output: Output,
+  signal: AbortSignal,
+): Promise<OperatorConfig> {
+  return await operatorConfig(flagsOf(options), {
+    home: homedir(),
+    env: process.env,
+    listFolder,
+    importBundle: async (path, folder) => {
+      // Needed once in an operator's life.
+      const { openBundle, storeBundle } = await import("./import_bundle.ts");
+      const identity = await openBundle(path, options, signal);
+      await storeBundle(folder, identity, false, output.say);
     },
   });
 }
@@ -131,5 +132,6 @@ export function gatewayArgs(options: Options): string[] {
     args.push(`--${name}`, isFile ? resolve(value) : value);
   }
   if (options["debugInsecureTls"]) args.push("--debug-insecure-tls");
+  if (options["quiet"]) args.push("--quiet");
   return args;
 }

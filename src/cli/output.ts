@@ -5,6 +5,8 @@ const FIELD_MAX_CHARS = 1_024;
 
 /** Where a command writes: the answer to stdout, everything else to stderr. */
 export interface Output {
+  /** What the program is called; default `migasfree-agent`. */
+  readonly name?: string;
   /** One line of the answer. */
   readonly answer: (line: string) => void;
   /** One line for the person who looks on. */
@@ -19,7 +21,8 @@ export const processOutput: Output = {
 
 /** Says what went wrong, why, and what can be done about it. */
 export function sayFault(fault: Fault, output: Output): void {
-  output.say(`migasfree-agent: ${plainText(fault.message, FIELD_MAX_CHARS)}`);
+  const { name = "migasfree-agent" } = output;
+  output.say(`${name}: ${plainText(fault.message, FIELD_MAX_CHARS)}`);
   if (fault.code === "internal") {
     const stack = String((fault.cause as Error)?.stack ?? fault.stack);
     for (const line of stack.split("\n").slice(0, 20)) {

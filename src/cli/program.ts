@@ -1,6 +1,9 @@
 import { Command, Option } from "commander";
 import { FAULTS } from "../protocol/fault.ts";
+import { addAgentCommands } from "./add_agent_commands.ts";
+import { addEnrollCommands } from "./add_enroll_commands.ts";
 import { addExecCommand } from "./add_exec_command.ts";
+import { addOperatorImport } from "./add_operator_import.ts";
 import { addHelpExamples } from "./help_examples.ts";
 import type { Options } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -46,7 +49,9 @@ export function createProgram(
   addAgentCommands(program, output, run);
   addGatewayCommands(program, output, run);
   addOperatorCommands(program, output, run);
+  addOperatorImport(program, run, output);
   addPkiCommands(program, output, run);
+  addEnrollCommands(program, output, run);
   program.command("version").description("Print version and commit.")
     .option("--json", "as JSON")
     .action(run((_args, { json }) => {
@@ -57,11 +62,14 @@ export function createProgram(
       return Promise.resolve(0);
     }));
   program.command("completion").argument("<shell>", "bash, zsh or fish")
+    .argument("[program]", "whose; default migasfree-agent")
     .description("Print a completion script for your shell.")
     .addHelpText("after", COMPLETION_EXAMPLE)
-    .action(run(async ([shell = ""]) => {
+    .action(run(async ([shell = "", whose]) => {
+      const { completedProgram } = await import("./completed_program.ts");
       const { completionScript } = await import("./completion.ts");
-      output.answer(completionScript(program, shell));
+      const completed = whose === undefined ? program : completedProgram(whose);
+      output.answer(completionScript(completed, shell));
       return 0;
     }));
   addHelpExamples(program);
@@ -69,35 +77,6 @@ export function createProgram(
 }
 
 type Run = (action: Action) => (...given: unknown[]) => Promise<void>;
-
-function addAgentCommands(program: Command, output: Output, run: Run): void {
-  const config = ["--config <file>", "agent.toml to read"] as const;
-  program.command("run").description("Run the agent of this computer.")
-    .option(...config)
-    .option("--log-format <format>", "text or json")
-    .addHelpText("after", RUN_EXAMPLES)
-    .action(run(async (_args, options) => {
-      const { runAgent } = await import("./agent_command.ts");
-      return await runAgent(options, output);
-    }));
-  program.command("status").description("Show the agent of this computer.")
-    .option(...config)
-    .option("--json", "as JSON")
-    .addHelpText("after", "\nExit status: 0 if it is online, 69 if not.")
-    .action(run(async (_args, options) => {
-      const { runStatus } = await import("./status_command.ts");
-      return await runStatus(options, output);
-    }));
-  program.command("doctor")
-    .description("Check all that the agent needs, and say what to do.")
-    .option(...config)
-    .option("--json", "as JSON")
-    .addHelpText("after", "\nExit status: 0 if nothing failed, else 1.")
-    .action(run(async (_args, options) => {
-      const { runDoctor } = await import("./doctor_command.ts");
-      return await runDoctor(options, output);
-    }));
-}
 
 function addGatewayCommands(program: Command, output: Output, run: Run): void {
   const config = ["--config <file>", "gateway.toml to read"] as const;
@@ -259,12 +238,6 @@ Examples:
   migasfree-agent gateway --config gateway.toml
 ${EXIT_HELP}`;
 
-const RUN_EXAMPLES = `
-Reads agent.toml (default /etc/migasfree-agent/agent.toml), then the
-environment (MIGASFREE_AGENT_DEVICE_ID=7 …); for what neither says it asks
-migasfree, and waits while this computer is not registered. Ends at SIGTERM
-within 10 s; SIGHUP makes it dial again at once. Never gives up on its gateway.`;
-
 const GATEWAY_EXAMPLES = `
 Reads gateway.toml (default /etc/migasfree-agent/gateway.toml), then the
 environment (MIGASFREE_GATEWAY_LISTEN=0.0.0.0:8443 …). At SIGTERM it asks the
@@ -290,4 +263,5 @@ const COMPLETION_EXAMPLE = `
 Examples:
   source <(migasfree-agent completion bash)
   migasfree-agent completion zsh > "\${fpath[1]}/_migasfree-agent"
+  source <(migasfree-agent completion bash migasfree-connect)
   migasfree-agent completion fish > ~/.config/fish/completions/migasfree-agent.fish`;

@@ -1,7 +1,11 @@
+import { SharedDeviceStore } from "../gateway/shared_device_store.ts";
+import type { DeviceStore } from "../policy/device_store.ts";
 import { Fault } from "../protocol/fault.ts";
 import { parseDeviceRef } from "../protocol/id.ts";
 import { openAuditFile } from "../runtime/audit_file.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
+import { RedisConnection } from "../runtime/redis_connection.ts";
+import { RedisDeviceStore } from "../runtime/redis_device_store.ts";
 import { openDeviceStore } from "../runtime/sqlite_device_store.ts";
 import { loadGatewayConfig } from "./gateway_config.ts";
 import type { Options } from "./options.ts";
@@ -23,13 +27,8 @@ export async function runRelease(
     });
   }
   const { config } = await loadGatewayConfig(options);
-  using store = openDeviceStore(config.stateDir, { create: false });
-  const known = store.find(ref.id);
-  if (!known || !store.release(ref.id)) {
-    throw new Fault("deviceUnknown", `Device ${ref.id} is bound to nobody`, {
-      hint: "Check the id, and that --config is the gateway's",
-    });
-  }
+  using own = openDeviceStore(config.stateDir, { create: false });
+  const subject = await releasing(config.redisUrl, own, ref.id);
   await using audit = openAuditFile(config.auditFile, {
     wallNow: bunClock.wallNow,
     onFailure: (fault) => {
@@ -39,8 +38,28 @@ export async function runRelease(
   audit.write({
     event: "device.released",
     deviceId: ref.id,
-    subject: known.subject,
+    subject,
   });
-  output.say(`Device ${ref.id} is free; it was bound to ${known.subject}`);
+  output.say(`Device ${ref.id} is free; it was bound to ${subject}`);
   return 0;
+}
+
+/** Returns whom the device was bound to, at all gateways of the site. */
+async function releasing(
+  redisUrl: string | undefined,
+  own: DeviceStore,
+  deviceId: number,
+): Promise<string> {
+  if (redisUrl === undefined) return await release(own, deviceId);
+  const redis = new RedisConnection(redisUrl);
+  const store = new SharedDeviceStore(new RedisDeviceStore(redis), own);
+  return await redis.once(() => release(store, deviceId));
+}
+
+async function release(store: DeviceStore, deviceId: number): Promise<string> {
+  const known = await store.find(deviceId);
+  if (known && await store.release(deviceId)) return known.subject;
+  throw new Fault("deviceUnknown", `Device ${deviceId} is bound to nobody`, {
+    hint: "Check the id, and that --config is the gateway's",
+  });
 }

@@ -1,12 +1,13 @@
 import { link, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../protocol/fault.ts";
-import { RESUME_KEY_BYTES, ResumeTokens } from "../protocol/resume_token.ts";
+import { RESUME_KEY_BYTES } from "../protocol/resume_token.ts";
 import {
   besidePath,
   createFile,
   errorCode,
   readBytes,
+  writeFileAtomically,
 } from "../runtime/files.ts";
 
 /**
@@ -15,14 +16,12 @@ import {
  *
  * @throws {Fault} `configInvalid` if it cannot be read or made.
  */
-export async function openResumeTokens(
+export async function openResumeKey(
   stateDir: string,
-): Promise<ResumeTokens> {
-  const path = join(stateDir, "resume.key");
+): Promise<Uint8Array<ArrayBuffer>> {
+  const path = pathIn(stateDir);
   const secret = await readOrMake(path);
-  if (secret.byteLength === RESUME_KEY_BYTES) {
-    return await ResumeTokens.create(new Uint8Array(secret));
-  }
+  if (secret.byteLength === RESUME_KEY_BYTES) return new Uint8Array(secret);
   throw new Fault(
     "configInvalid",
     `Cannot use resume key ${path}: wrong size`,
@@ -30,6 +29,18 @@ export async function openResumeTokens(
       hint: `Remove it: sessions that are detached now will be lost`,
     },
   );
+}
+
+/** Puts the key of all gateways of a site in the place of this one's own. */
+export async function saveResumeKey(
+  stateDir: string,
+  secret: Uint8Array,
+): Promise<void> {
+  await writeFileAtomically(pathIn(stateDir), secret, 0o600);
+}
+
+function pathIn(stateDir: string): string {
+  return join(stateDir, "resume.key");
 }
 
 async function readOrMake(path: string): Promise<Uint8Array> {

@@ -10,13 +10,17 @@ import { bunClock } from "../runtime/bun_clock.ts";
  * any command is allowed, the remote command.
  */
 export function serviceTable(
-  { exec, services }: AgentConfig,
+  { detachMs, exec, services }: AgentConfig,
   runner: CommandRunner,
 ): Map<string, ServiceTarget> {
-  const table = new Map<string, ServiceTarget>(services);
+  const table = new Map<string, ServiceTarget>();
+  for (const [name, address] of services) {
+    table.set(name, { ...address, detachMs: detachMs.get(name) });
+  }
   if (exec.allow.length > 0) {
     table.set(EXEC_SERVICE, {
       open: (caller) => openExec(caller, runner, bunClock),
+      detachMs: detachMs.get(EXEC_SERVICE),
     });
   }
   return table;

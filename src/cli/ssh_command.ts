@@ -4,7 +4,8 @@ import { findDevice } from "../connect/devices.ts";
 import { sshCommand } from "../connect/ssh_command.ts";
 import { sshConfigStanza } from "../connect/ssh_config_stanza.ts";
 import { Fault } from "../protocol/fault.ts";
-import { runProgram, selfCommand } from "../runtime/programs.ts";
+import { runProgram } from "../runtime/programs.ts";
+import { agentCommand } from "./called_name.ts";
 import { asOperator, gatewayArgs, OPERATOR_DIR } from "./operator.ts";
 import type { Options } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -19,7 +20,7 @@ export async function runSsh(
   const { platform } = process;
   if (options["printConfig"]) {
     const args = gatewayArgs(options);
-    const self = selfCommand();
+    const self = agentCommand();
     output.answer(
       sshConfigStanza({ selfCommand: self, gatewayArgs: args, platform })
         .trimEnd(),
@@ -46,7 +47,7 @@ export async function runSsh(
   const argv = sshCommand({
     user,
     deviceId,
-    selfCommand: selfCommand(),
+    selfCommand: agentCommand(),
     gatewayArgs: gatewayArgs(options),
     knownHostsFile: join(dir, "known_hosts"),
     sshArgs,

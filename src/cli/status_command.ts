@@ -38,12 +38,14 @@ function deviceOf({ device_id: id, name }: AgentStatus): string {
 }
 
 function linesOf(status: AgentStatus): string[] {
-  const { gateway, last_fault: fault, link, services, tunnels } = status;
+  const { gateway, last_fault: fault, link, protocol, services, tunnels } =
+    status;
   const lines = table([
     ["agent", `${status.version} (${status.commit}), pid ${status.pid}`],
     ["device", deviceOf(status)],
     ["link", `${link} since ${status.since}`],
     ["gateway", gateway ?? "as the manager says"],
+    ...(protocol === null ? [] : [["protocol", String(protocol)]]),
     ...(fault ? [["last fault", plainText(fault.message, 200)]] : []),
   ]);
   lines.push("", "services");
@@ -52,12 +54,19 @@ function linesOf(status: AgentStatus): string[] {
   ));
   lines.push("", tunnels.length === 0 ? "no tunnels" : "tunnels");
   lines.push(...table(
-    tunnels.map(({ id, service, operator, since }) => [
+    tunnels.map(({ detached_since: lost, id, service, operator, since }) => [
       `  ${id.slice(0, 8)}`,
       service,
       plainText(operator, 64),
       `since ${since}`,
+      lost === null ? "" : `no link since ${lost}, coming back`,
     ]),
   ));
+  const { expired, replayed_bytes: replayedBytes, resumed } = status.detaches;
+  lines.push(
+    "",
+    `links of tunnels lost: ${resumed + expired}, came back: ${resumed}, ` +
+      `sent again: ${replayedBytes} bytes`,
+  );
   return lines;
 }

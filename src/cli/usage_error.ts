@@ -2,11 +2,11 @@ import type { CommanderError } from "commander";
 import { Fault } from "../protocol/fault.ts";
 
 /** Returns what commander says about a mistake as we say such things. */
-export function usageSentence(text: string): string {
+export function usageSentence(text: string, name = "migasfree-agent"): string {
   return text.replace(/\n\(Did you mean (.*)\)/, ": did you mean $1")
     .replace(
       /^error: (.)/,
-      (_all, first) => `migasfree-agent: ${first.toUpperCase()}`,
+      (_all, first) => `${name}: ${first.toUpperCase()}`,
     );
 }
 

@@ -4,7 +4,6 @@ import {
 } from "../connect/choose_program.ts";
 import { customViewer } from "../connect/custom_viewer.ts";
 import { type Device, findDevice } from "../connect/devices.ts";
-import { listenForTunnels } from "../connect/listen.ts";
 import { stableLoopbackPort } from "../connect/loopback_port.ts";
 import { rdpCommands, vncCommands } from "../connect/viewer.ts";
 import { Fault } from "../protocol/fault.ts";
@@ -13,10 +12,10 @@ import {
   type SocketAddress,
 } from "../protocol/socket_address.ts";
 import { findProgram, runProgram } from "../runtime/programs.ts";
-import { listenTcp } from "../runtime/tcp_socket.ts";
+import { portOption, withLocalPort } from "./local_port.ts";
 import { asOperator, type Operator } from "./operator.ts";
 import { type Options, textOption } from "./options.ts";
-import { type Output, sayFault } from "./output.ts";
+import type { Output } from "./output.ts";
 import { splitTarget } from "./ssh_command.ts";
 
 type Screen = "vnc" | "rdp";
@@ -40,51 +39,71 @@ export async function runViewer(
     : { user: undefined, device: target };
   return await asOperator(options, output, async (operator) => {
     const viewer = textOption(options, "viewer");
+    const port = portOption(options);
     const device = await findDevice(name, operator.ports, operator.signal);
     const sight = { screen, device, user };
     // Before a port is opened: without a viewer there is nothing to do.
-    chooseViewer(sight, { host: "127.0.0.1", port: 1 }, viewer, operator);
-    return await look(sight, viewer, operator, output);
+    if (port === undefined) {
+      chooseViewer(sight, { host: "127.0.0.1", port: 1 }, viewer, operator);
+    }
+    return await look(sight, viewer, port, operator, output);
   });
 }
 
+/** With a port of the user's own, another viewer than ours will do as well. */
 async function look(
   sight: Sight,
   viewer: string | undefined,
+  port: number | undefined,
   operator: Operator,
   output: Output,
 ): Promise<number> {
-  const done = new AbortController();
-  const either = AbortSignal.any([operator.signal, done.signal]);
-  const bound = Promise.withResolvers<SocketAddress>();
-  const listening = listenForTunnels(
-    { deviceId: sight.device.id, service: sight.screen },
-    { host: "127.0.0.1", port: stableLoopbackPort(sight.device.id) },
-    {
-      ...operator.ports,
-      listen: listenSomewhere,
-      failed: (fault) => sayFault(fault, output),
+  const { id, name } = sight.device;
+  const target = { deviceId: id, service: sight.screen };
+  const local = port === undefined
+    ? { port: stableLoopbackPort(id), isFixed: false }
+    : { port, isFixed: true };
+  return await withLocalPort(
+    target,
+    local,
+    operator,
+    output,
+    async (address, closed) => {
+      const shown = printSocketAddress(address);
+      if (port !== undefined) output.answer(`listening ${shown}`);
+      const mayLack = port !== undefined && viewer === undefined;
+      const command = mayLack
+        ? viewerIfThere(sight, address, operator)
+        : chooseViewer(sight, address, viewer, operator);
+      if (!command) {
+        operator.say("End the tunnel with Ctrl-C");
+        await closed;
+        return 0;
+      }
+      operator.say(`Looking at ${name} (CID-${id}) through ${shown}`);
+      const argv = [command.program, ...command.args];
+      const { exitCode } = await runProgram(argv, operator.signal);
+      if (command.mayDetach && exitCode === 0) {
+        operator.say("The tunnel stays open; end it with Ctrl-C");
+        await closed;
+      }
+      return exitCode;
     },
-    bound.resolve,
-    either,
-  ).catch(bound.reject);
+  );
+}
+
+function viewerIfThere(
+  sight: Sight,
+  address: SocketAddress,
+  operator: Operator,
+): ProgramCommand | undefined {
   try {
-    const address = await bound.promise;
-    const command = chooseViewer(sight, address, viewer, operator);
-    const { id, name } = sight.device;
-    operator.say(
-      `Looking at ${name} (CID-${id}) through ${printSocketAddress(address)}`,
-    );
-    const argv = [command.program, ...command.args];
-    const { exitCode } = await runProgram(argv, operator.signal);
-    if (command.mayDetach && exitCode === 0) {
-      operator.say("The tunnel stays open; end it with Ctrl-C");
-      await listening;
-    }
-    return exitCode;
-  } finally {
-    done.abort(new Fault("tunnelCancelled", "The viewer has ended"));
-    await listening;
+    return chooseViewer(sight, address, undefined, operator);
+  } catch (error) {
+    const fault = Fault.from(error);
+    if (fault.code !== "programMissing") throw fault;
+    operator.say(`${fault.message}: point your own at the port`);
+    return undefined;
   }
 }
 
@@ -106,15 +125,4 @@ function chooseViewer(
     });
   if (viewer !== undefined) return customViewer(viewer, choice, address, user);
   return chooseProgram(choice, (name) => findProgram(name) !== undefined);
-}
-
-/** The device's own port, so that viewers know it again; else any free one. */
-async function listenSomewhere(...args: Parameters<typeof listenTcp>) {
-  const [address, onSocket] = args;
-  try {
-    return await listenTcp(address, onSocket);
-  } catch {
-    // Taken: by another viewer of the same device, most likely.
-    return await listenTcp({ ...address, port: 0 }, onSocket);
-  }
 }

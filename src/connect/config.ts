@@ -5,10 +5,14 @@ import { parseGatewayUrl } from "../protocol/gateway_url.ts";
 /** Where an operator's commands go, and as whom. */
 export interface OperatorConfig {
   readonly gatewayUrl: string;
-  /** Undefined: the certificate authorities that the program ships. */
+  /** Undefined: only the certificate authorities of the system. */
   readonly caFile: string | undefined;
+  /** Whether those are believed beside `caFile`: nobody named one file. */
+  readonly isCaAdded: boolean;
   readonly certFile: string;
   readonly keyFile: string;
+  /** Where the certificates of this gateway's site belong. */
+  readonly folder: string;
   /** Holds a password, perhaps. Undefined: as the environment says. */
   readonly proxy: string | undefined;
 }
@@ -28,6 +32,8 @@ export interface OperatorConfigPorts {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Names of what is in a directory; none if there is no such directory. */
   readonly listFolder: (path: string) => Promise<readonly string[]>;
+  /** Opens a PKCS#12 file and puts what is in it into `folder`. @throws {Fault} */
+  readonly importBundle: (path: string, folder: string) => Promise<void>;
 }
 
 /** A folder with certificates, and the gateway that it is for. */
@@ -42,13 +48,18 @@ const SITES_MAX_COUNT = 1_000;
 const SITES_SHOWN_MAX_COUNT = 8;
 const SHOWN_MAX_CHARS = 120;
 
+/** PKCS#12 by its name; what begins with a dot is being written. */
+const BUNDLE_REGEXP = /^[^.].*\.(?:p12|pfx)$/i;
+
 /**
  * Finds gateway and certificates: a flag, else the environment
  * (`MIGASFREE_CONNECT_GATEWAY`, `_CA`, `_CERT`, `_KEY`, `_PROXY`), else
  * `~/.migasfree-connect/<host>/`, where migasfree keeps an operator's. With
- * no gateway named, the only folder there names it.
+ * no gateway named, the only folder there names it. Where there is no
+ * certificate yet but one PKCS#12 file, in that folder or else above it, that
+ * is imported.
  *
- * @throws {Fault} `usageInvalid`.
+ * @throws {Fault} `usageInvalid`, or why the import failed.
  */
 export async function operatorConfig(
   flags: OperatorFlags,
@@ -62,18 +73,27 @@ export async function operatorConfig(
     ? onlyGateway(await sitesIn(root, ports), root)
     : gatewayUrlOf(named);
   const folder = `${root}/${new URL(gatewayUrl).hostname}`;
+  const givenCert = given(flags.cert, "CERT");
   const there = await ports.listFolder(folder);
+  const bundle = givenCert === undefined && !there.includes("cert.pem")
+    ? await onlyBundle([folder, root], ports)
+    : undefined;
+  if (bundle !== undefined) await ports.importBundle(bundle, folder);
+  const now = bundle === undefined ? there : await ports.listFolder(folder);
   const inFolder = (name: string) =>
-    there.includes(name) ? `${folder}/${name}` : undefined;
-  const certFile = given(flags.cert, "CERT") ?? inFolder("cert.pem");
+    now.includes(name) ? `${folder}/${name}` : undefined;
+  const certFile = givenCert ?? inFolder("cert.pem");
   const keyFile = given(flags.key, "KEY") ?? inFolder("key.pem");
   if (certFile === undefined) throw noFile("certificate", "cert", folder);
   if (keyFile === undefined) throw noFile("key", "key", folder);
+  const givenCa = given(flags.ca, "CA");
   return {
     gatewayUrl,
-    caFile: given(flags.ca, "CA") ?? inFolder("ca.pem"),
+    caFile: givenCa ?? inFolder("ca.pem"),
+    isCaAdded: givenCa === undefined,
     certFile,
     keyFile,
+    folder,
     proxy: given(undefined, "PROXY"),
   };
 }
@@ -84,7 +104,7 @@ export async function operatorConfig(
  *
  * @throws {Fault} `usageInvalid`.
  */
-function gatewayUrlOf(text: string): string {
+export function gatewayUrlOf(text: string): string {
   const secure = text.includes("://")
     ? text.replace(/^http(s?):\/\//i, "ws$1://")
     : `wss://${text}`;
@@ -121,7 +141,32 @@ function onlyGateway(sites: readonly Site[], dir: string): string {
   );
 }
 
-/** Returns the folders that are named after a host and hold a certificate. */
+/** Returns the one PKCS#12 file of the first folder that has any. */
+async function onlyBundle(
+  folders: readonly string[],
+  ports: OperatorConfigPorts,
+): Promise<string | undefined> {
+  for (const folder of folders) {
+    const names = (await ports.listFolder(folder))
+      .filter((name) => BUNDLE_REGEXP.test(name)).sort();
+    const [first, ...others] = names;
+    if (first === undefined) continue;
+    if (others.length === 0) return `${folder}/${first}`;
+    const shown = names.slice(0, SITES_SHOWN_MAX_COUNT)
+      .map((name) => plainText(name, SHOWN_MAX_CHARS)).join(", ");
+    throw new Fault(
+      "usageInvalid",
+      `Cannot choose a PKCS#12 file: ${folder} has ${shown}`,
+      { hint: "Run `migasfree-agent operator import FILE --gateway HOST`" },
+    );
+  }
+  return undefined;
+}
+
+/**
+ * Returns the folders that are named after a host and hold a certificate, as
+ * PEM or still in a PKCS#12 file.
+ */
 async function sitesIn(
   root: string,
   ports: OperatorConfigPorts,
@@ -133,7 +178,10 @@ async function sitesIn(
     // What is hidden is nobody's site.
     if (url === undefined || name.startsWith(".")) continue;
     const there = await ports.listFolder(`${root}/${name}`);
-    if (there.includes("cert.pem")) sites.push({ name, url });
+    const isSite = there.some((file) =>
+      file === "cert.pem" || BUNDLE_REGEXP.test(file)
+    );
+    if (isSite) sites.push({ name, url });
   }
   return sites;
 }
@@ -148,7 +196,7 @@ function noFile(
     `Cannot find the operator's ${what}: ` +
       `there is no --${flag} and no ${folder}/${flag}.pem`,
     {
-      hint: "Make one with `migasfree-agent pki operator DIR NAME`, " +
+      hint: "Import yours with `migasfree-agent operator import FILE.p12`, " +
         "or ask the site's administrator for one",
     },
   );

@@ -1,9 +1,16 @@
 import { z } from "zod";
 import { plainText } from "../base/text.ts";
 import { Fault } from "../protocol/fault.ts";
-import { answerFault } from "../transport/answer_fault.ts";
+import { EXEC_SERVICE } from "../protocol/exec_message.ts";
 import { type DeviceRef, parseDeviceRef } from "../protocol/id.ts";
+import { answerFault } from "../transport/answer_fault.ts";
 import type { OperatorPorts } from "./ports.ts";
+import {
+  findManagerAgent,
+  isOldSite,
+  listManagerAgents,
+  type ManagerAgent,
+} from "./site.ts";
 
 /** How many devices a page may hold, and how many pages we turn. */
 const PAGE_MAX_COUNT = 500;
@@ -22,8 +29,19 @@ const deviceSchema = z.object({
 /** A device as `devices` lists it; the keys are those of `--json`. */
 export type Device = z.infer<typeof deviceSchema>;
 
-/** Lists all devices that the gateway knows, by id. @throws {Fault} */
+/**
+ * Lists all devices that the gateway knows, by id; at a site with the relay of
+ * migasfree 5, all agents that its manager knows. @throws {Fault}
+ */
 export async function listDevices(
+  ports: OperatorPorts,
+  signal: AbortSignal,
+): Promise<Device[]> {
+  return await askGateway(ports, () => listAll(ports, signal)) ??
+    (await listManagerAgents(ports, signal)).map(deviceOf);
+}
+
+async function listAll(
   ports: OperatorPorts,
   signal: AbortSignal,
 ): Promise<Device[]> {
@@ -59,7 +77,10 @@ export async function findDevice(
       },
     );
   }
-  const found = await getDevices(queryOf(ref), ports, signal);
+  const found = await askGateway(
+    ports,
+    () => getDevices(queryOf(ref), ports, signal),
+  ) ?? await findAtManager(ref, ports, signal);
   const online = found.filter((device) => device.online);
   const [device] = online.length > 0 ? online : found;
   if (!device) {
@@ -86,6 +107,51 @@ export async function findDevice(
   return device;
 }
 
+/** Says within this file that nobody there knows the question. */
+class OldSite extends Error {}
+
+/** Returns undefined if the site has a manager to ask, and no gateway of ours. */
+async function askGateway<T>(
+  { site }: OperatorPorts,
+  ask: () => Promise<T>,
+): Promise<T | undefined> {
+  if (site.isOld) return undefined;
+  try {
+    const answer = await ask();
+    site.isOld = false;
+    return answer;
+  } catch (error) {
+    if (!(error instanceof OldSite)) throw error;
+    site.isOld = true;
+    return undefined;
+  }
+}
+
+async function findAtManager(
+  ref: DeviceRef,
+  ports: OperatorPorts,
+  signal: AbortSignal,
+): Promise<Device[]> {
+  if (ref.tag === "id") {
+    const agent = await findManagerAgent(ref.id, ports, signal);
+    return agent ? [deviceOf(agent)] : [];
+  }
+  const all = (await listManagerAgents(ports, signal)).map(deviceOf);
+  return all.filter(({ name }) => name === ref.name);
+}
+
+/** Whoever is on the manager's list has been online a moment ago. */
+function deviceOf({ id, name, services }: ManagerAgent): Device {
+  return {
+    id,
+    // Agents of migasfree 5 write their id behind their name.
+    name: name.replace(/ \[CID-[0-9]+\]$/, ""),
+    services: services.filter((service) => service !== EXEC_SERVICE),
+    exec: true,
+    online: true,
+  };
+}
+
 async function getDevices(
   query: string,
   ports: OperatorPorts,
@@ -93,6 +159,7 @@ async function getDevices(
 ): Promise<Device[]> {
   const base = ports.gatewayUrl.replace(/^ws/, "http");
   const answer = await ports.getJson(`${base}/devices?${query}`, signal);
+  if (isOldSite(answer)) throw new OldSite();
   if (answer.status !== 200) throw answerFault(answer, base);
   const parsed = z.array(deviceSchema).max(PAGE_MAX_COUNT)
     .safeParse(answer.body);

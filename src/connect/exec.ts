@@ -1,44 +1,23 @@
 import {
-  encodeExecMessage,
-  ExecFrameDecoder,
-  type ExecFrameSink,
-  type ExecMessage,
-  type ExecOutput,
-} from "../protocol/exec_frame.ts";
-import {
   EXEC_SERVICE,
-  type ExecError,
   type ExecExit,
   type ExecStart,
 } from "../protocol/exec_message.ts";
-import { Fault } from "../protocol/fault.ts";
+import { Fault, type FaultCode } from "../protocol/fault.ts";
 import { FAULT_HINTS } from "../protocol/fault_hint.ts";
 import { CLOSE_TIMEOUT_MS } from "../protocol/limits.ts";
-import type {
-  ByteSocket,
-  ByteSocketHandlers,
-} from "../transport/byte_socket.ts";
+import {
+  endedTooEarly,
+  ExecClient,
+  type ExecOutlet,
+  type ExecResult,
+} from "../transport/exec_client.ts";
 import { runOperatorTunnel } from "./open_tunnel.ts";
 import type { OperatorPorts } from "./ports.ts";
+import { runV1Command } from "./v1_exec.ts";
 
 /** How long a command that was cancelled may take to say how it ended. */
 const CANCEL_TIMEOUT_MS = 5_000;
-
-/** The last word of a device about a command. */
-type Result =
-  | { readonly type: "exit"; readonly exit: ExecExit }
-  | { readonly type: "error"; readonly error: ExecError };
-
-/** Where the output of a remote command goes. */
-export interface ExecOutlet {
-  /** False: wait for `drain` before more. What is given is taken anyway. */
-  write(output: ExecOutput, piece: Uint8Array): boolean;
-  /** Tells from now on that all is taken, or why nothing more can be. */
-  handle(handlers: {
-    drain(): void;
-    failed(fault: Fault): void;
-  }): void;
-}
 
 export interface ExecPorts extends OperatorPorts {
   readonly outlet: ExecOutlet;
@@ -54,6 +33,22 @@ export interface ExecPorts extends OperatorPorts {
  * @throws The reason of `cancelled` if the device does not answer in time.
  */
 export async function runRemoteCommand(
+  deviceId: number,
+  start: ExecStart,
+  ports: ExecPorts,
+  cancelled: AbortSignal,
+): Promise<ExecExit> {
+  if (!ports.site.isOld) {
+    try {
+      return await runOverStream(deviceId, start, ports, cancelled);
+    } catch (error) {
+      if (!ports.site.isOld) throw error;
+    }
+  }
+  return await runV1Command(deviceId, start, ports, cancelled);
+}
+
+async function runOverStream(
   deviceId: number,
   start: ExecStart,
   ports: ExecPorts,
@@ -88,142 +83,33 @@ export async function runRemoteCommand(
 }
 
 /** @throws {Fault} What the device said instead of an exit status. */
-function exitOf(result: Result | undefined): ExecExit {
+function exitOf(result: ExecResult | undefined): ExecExit {
   if (!result) throw endedTooEarly();
   if (result.type === "exit") return result.exit;
   const { code, message } = result.error;
-  throw new Fault(code, message, { hint: FAULT_HINTS[code] });
+  throw new Fault(code, message, { hint: hintOf(code) });
 }
 
-/** Who has no such service has no entry of [services] to add, either. */
 function withOwnHint(fault: Fault): Fault {
   if (fault.code !== "serviceUnknown") return fault;
-  const hint = "Set [exec] allow in its agent.toml, or upgrade its agent";
+  const hint = hintOf(fault.code);
   return new Fault(fault.code, fault.message, { hint, cause: fault });
+}
+
+/** What can be done about a command may not be what helps a tunnel. */
+function hintOf(code: FaultCode): string {
+  switch (code) {
+    case "serviceUnknown":
+      return "Set [exec] allow in its agent.toml, or upgrade its agent";
+    case "quotaExceeded":
+      return "Wait, or raise [exec] concurrent_max in its agent.toml";
+    case "programMissing":
+      return "Install it there, or give its whole path in [exec] allow";
+    default:
+      return FAULT_HINTS[code];
+  }
 }
 
 function noGoodbye(): Fault {
   return new Fault("linkLost", "The device did not say goodbye");
-}
-
-function endedTooEarly(): Fault {
-  return new Fault("messageInvalid", "The device did not say how it ended", {
-    hint: FAULT_HINTS.messageInvalid,
-  });
-}
-
-/** The operator's end of the service, as the local program of its tunnel. */
-class ExecClient implements ByteSocket, ExecFrameSink {
-  /** Resolves when the result is here and all output has been taken. */
-  readonly finished: Promise<void>;
-  /** How it ended, as the device says. */
-  result: Result | undefined;
-  readonly #start: ExecStart;
-  readonly #outlet: ExecOutlet;
-  readonly #decoder = new ExecFrameDecoder("agent", this);
-  readonly #finish: () => void;
-  #handlers: ByteSocketHandlers | undefined;
-  /** The outlet has said that it is full. */
-  #isFull = false;
-  /** The device will say no more. */
-  #isDeaf = false;
-  #closed: { readonly fault: Fault | undefined } | undefined;
-
-  constructor(start: ExecStart, outlet: ExecOutlet) {
-    this.#start = start;
-    this.#outlet = outlet;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.finished = promise;
-    this.#finish = resolve;
-  }
-
-  /** Asks for the end of the command. False: it has not been asked for yet. */
-  cancel(): boolean {
-    if (!this.#handlers || this.#closed) return false;
-    if (!this.result) {
-      this.#handlers.data(encodeExecMessage({ type: "cancel" }));
-    }
-    return true;
-  }
-
-  // From the tunnel.
-
-  handle(handlers: ByteSocketHandlers): void {
-    if (this.#handlers) throw new Error("Cannot handle a byte socket twice");
-    this.#handlers = handlers;
-    if (this.#closed) return queueMicrotask(this.#tellClosed);
-    this.#outlet.handle({
-      drain: () => this.#drained(),
-      failed: (fault) => this.#close(fault),
-    });
-    handlers.data(encodeExecMessage({ type: "start", start: this.#start }));
-  }
-
-  write(chunk: Uint8Array): boolean {
-    if (this.#isDeaf) throw new Error("Cannot write after end()");
-    if (this.#closed) return false; // `closed` says why.
-    try {
-      this.#decoder.decode(chunk);
-    } catch (error) {
-      this.#close(Fault.from(error));
-    }
-    return !this.#isFull;
-  }
-
-  end(): void {
-    if (this.#isDeaf || this.#closed) return;
-    this.#isDeaf = true;
-    this.#close(this.result ? undefined : endedTooEarly());
-  }
-
-  reset(): void {
-    this.#close(new Fault("streamReset", "Broke off the command"));
-  }
-
-  pause(): void {
-    // There is nothing to pause: all that we say are two small frames.
-  }
-
-  resume(): void {
-    // As for pause().
-  }
-
-  // From the frames.
-
-  output(output: ExecOutput, piece: Uint8Array): void {
-    this.#needNoResult();
-    if (!this.#outlet.write(output, piece)) this.#isFull = true;
-  }
-
-  message(message: ExecMessage): void {
-    this.#needNoResult();
-    // The decoder takes nothing else from an agent.
-    if (message.type !== "exit" && message.type !== "error") return;
-    this.result = message;
-    // Not from within write(): whoever writes is not listening yet.
-    queueMicrotask(() => this.#handlers?.end());
-    if (!this.#isFull) this.#finish();
-  }
-
-  /** @throws {Fault} `messageUnexpected`. */
-  #needNoResult(): void {
-    if (!this.result) return;
-    throw new Fault("messageUnexpected", "Cannot take more than one result");
-  }
-
-  #drained(): void {
-    this.#isFull = false;
-    if (this.result) this.#finish();
-    if (!this.#closed) this.#handlers?.drain();
-  }
-
-  #close(fault: Fault | undefined): void {
-    if (this.#closed) return;
-    this.#closed = { fault };
-    queueMicrotask(this.#tellClosed);
-  }
-
-  readonly #tellClosed = (): void => {
-    if (this.#closed) this.#handlers?.closed(this.#closed.fault);
-  };
 }

@@ -1,13 +1,13 @@
-/** What means only itself to every shell, and to Windows. */
+import { quoteCommand } from "../protocol/command_words.ts";
+
+/** What Windows and the shells that are there take as it is. */
 const PLAIN_REGEXP = /^[A-Za-z0-9_./:@+,-]+$/;
 
 /**
  * Returns `words` as one command line for what ssh starts a ProxyCommand with.
  *
- * That is `$SHELL -c`, and not always a POSIX shell: csh and fish have other
- * rules inside quotes. So a quote, a backslash and an exclamation mark always
- * stand outside them, where all shells agree. On Windows it is no shell at
- * all or, with the ssh that git brings, a POSIX one.
+ * That is `$SHELL -c`, and not always a POSIX shell. On Windows it is no shell
+ * at all or, with the ssh that git brings, a POSIX one.
  *
  * @param platform As `process.platform` says.
  */
@@ -15,17 +15,8 @@ export function shellWords(
   words: readonly string[],
   platform: string,
 ): string {
-  const quote = platform === "win32" ? windowsWord : posixWord;
-  return words.map(quote).join(" ");
-}
-
-function posixWord(word: string): string {
-  if (PLAIN_REGEXP.test(word)) return word;
-  if (word === "") return "''";
-  return word.replace(
-    /['!\\]|[^'!\\]+/g,
-    (part) => /['!\\]/.test(part) ? `\\${part}` : `'${part}'`,
-  );
+  if (platform !== "win32") return quoteCommand(words);
+  return words.map(windowsWord).join(" ");
 }
 
 /**

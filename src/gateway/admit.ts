@@ -7,6 +7,7 @@ import {
 } from "../policy/identity.ts";
 import { Fault } from "../protocol/fault.ts";
 import type { Caller, PeerCertificate } from "../transport/visitor.ts";
+import { nobody } from "./nobody.ts";
 
 /** How the gateway learns who calls. */
 export type IdentitySource =
@@ -17,12 +18,19 @@ export type IdentitySource =
     readonly tag: "header";
     readonly name: string;
     readonly trusts: (address: string) => boolean;
+    /**
+     * Who is an operator without any header: the site's own programs.
+     * Undefined: nobody.
+     */
+    readonly isInternal?: (address: string) => boolean;
   };
 
 export interface AdmitPorts {
   readonly source: IdentitySource;
   readonly isRevoked: (certificate: Uint8Array) => boolean;
   readonly wallNow: () => number;
+  /** Whether who shows no certificate is let in as what it says it is. */
+  readonly servesNobody?: boolean;
 }
 
 /** Somebody whose identity is established. */
@@ -32,20 +40,74 @@ export interface Admitted {
   readonly address: string;
   /** Undefined behind a proxy, which alone has seen it. */
   readonly certificate: PeerCertificate | undefined;
+  /** True: another gateway let it in, and has carried its link here. */
+  readonly isForwarded?: boolean;
+  /** True: it has shown no certificate, and nothing of it is known. */
+  readonly isNobody?: boolean;
 }
 
 const SUBJECT_MAX_CHARS = 256;
 
+/** What a proxy adds to what it passes on: nobody comes directly with these. */
+const PROXY_HEADERS = ["x-forwarded-for", "forwarded", "via"];
+
+/** The name of the site's own programs, for audit and agents. */
+const INTERNAL_NAME = "manager";
+
 /**
  * Establishes who `caller` is.
  *
+ * @param role What it wants to be, for those that show no certificate.
  * @throws {Fault} `certificateMissing`, `certificateUntrusted`,
  * `certificateExpired`, `certificateRevoked`, `roleRefused`, `identityForged`.
  */
-export function admit(caller: Caller, ports: AdmitPorts): Admitted {
-  return ports.source.tag === "certificate"
+export function admit(
+  caller: Caller,
+  ports: AdmitPorts,
+  role: Principal["role"] = "operator",
+): Admitted {
+  const { source } = ports;
+  const internal = source.tag === "header" && internalOperator(caller, source);
+  if (internal) return internal;
+  if (ports.servesNobody && isBare(caller, source)) {
+    return nobody(addressOf(caller, source), role, agentId(caller));
+  }
+  return source.tag === "certificate"
     ? admitByCertificate(caller, ports)
-    : admitByHeader(caller, ports.source);
+    : admitByHeader(caller, source);
+}
+
+/** Whether a caller whom we would believe shows no certificate. */
+function isBare(caller: Caller, source: IdentitySource): boolean {
+  return source.tag === "certificate"
+    ? caller.certificate === undefined
+    : !caller.header(source.name) && source.trusts(caller.peerAddress);
+}
+
+/** The device that an agent says it is, or an operator wants. */
+function agentId(caller: Caller): number | undefined {
+  const digits = /^[0-9]{1,10}$/.exec(caller.header("x-agent-id") ?? "")?.[0];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** @returns Undefined if it has come through any proxy, or from outside. */
+function internalOperator(
+  caller: Caller,
+  source: Extract<IdentitySource, { tag: "header" }>,
+): Admitted | undefined {
+  // Empty means that the TLS proxy has set it, and has seen no certificate.
+  if (caller.header(source.name) !== undefined) return undefined;
+  if (PROXY_HEADERS.some((name) => caller.header(name) !== undefined)) {
+    return undefined;
+  }
+  const address = caller.peerAddress;
+  if (!source.isInternal?.(address)) return undefined;
+  const principal: Principal = {
+    role: "operator",
+    name: INTERNAL_NAME,
+    subject: `internal: ${INTERNAL_NAME}`,
+  };
+  return { principal, address, certificate: undefined };
 }
 
 /** Throws `roleRefused` unless `admitted` has `role`. */
@@ -128,7 +190,12 @@ function admitByHeader(
     }
     throw missing("Connect through the TLS proxy");
   }
-  if (!subject) throw missing("Show a certificate to the TLS proxy");
+  if (!subject) {
+    throw missing(
+      "Show a certificate to the TLS proxy; or, where there are none, set " +
+        "[insecure] serve_without_certificates",
+    );
+  }
   if (subject.length > SUBJECT_MAX_CHARS * 16) {
     throw new Fault("certificateUntrusted", "Cannot read an endless subject");
   }

@@ -20,13 +20,14 @@ import type { Heartbeats, Watch } from "../transport/heartbeats.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault } from "../transport/link_end.ts";
 import { MessageReader } from "../transport/message_reader.ts";
+import type { DeviceSession } from "./device_session.ts";
 
 export interface AgentSessionPorts {
   readonly clock: Clock;
   readonly heartbeats: Heartbeats;
   readonly heartbeat: HeartbeatValues;
   /** Makes the welcome to a hello. @throws {Fault} If it may not come in. */
-  readonly welcome: (hello: Hello) => Welcome;
+  readonly welcome: (hello: Hello) => Promise<Welcome>;
   /** The services of the device, or their states, have changed. */
   readonly servicesChanged: (session: AgentSession) => void;
 }
@@ -38,7 +39,7 @@ interface Asked {
 }
 
 /** One control link of one device, from hello to its end. */
-export class AgentSession {
+export class AgentSession implements DeviceSession {
   readonly deviceId: number;
   readonly name: string;
   /** Canonical subject of the agent's certificate. */
@@ -46,6 +47,7 @@ export class AgentSession {
   /** Which start of the agent it is; undefined: it does not say. */
   readonly instance: string | undefined;
   services: readonly Service[];
+  readonly protocol = 2;
   readonly #link: Link;
   readonly #reader: MessageReader;
   readonly #ports: AgentSessionPorts;
@@ -85,11 +87,16 @@ export class AgentSession {
     let heard: () => void = () => {};
     const reader = new MessageReader(link, () => heard());
     const hello = await readHello(reader, ports.clock, signal);
-    const welcome = ports.welcome(hello);
+    const welcome = await ports.welcome(hello);
+    signal.throwIfAborted();
     link.send(JSON.stringify(welcome));
     const session = new AgentSession(hello, subject, link, reader, ports);
     heard = session.#beginHeartbeats();
     return session;
+  }
+
+  offers(service: string): boolean {
+    return this.services.some(({ name }) => name === service);
   }
 
   /** Serves the link until it ends. Returns why it ended. Never rejects. */

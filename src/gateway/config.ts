@@ -7,6 +7,12 @@ import {
   type SocketAddress,
   socketAddressSchema,
 } from "../protocol/socket_address.ts";
+import { clusterSchema, redisSchema } from "./config_cluster.ts";
+import {
+  type EnrollConfig,
+  enrollConfig,
+  enrollSchema,
+} from "./config_enroll.ts";
 import type { GatewayLimits } from "./ports.ts";
 
 /** Who speaks TLS at the gateway's door. */
@@ -25,6 +31,8 @@ export type GatewayDoor =
     /** Who is believed; never empty. */
     readonly trusted: readonly IpRange[];
     readonly identityHeader: string;
+    /** Who is an operator without that header; empty: nobody. */
+    readonly internalOperators: readonly IpRange[];
   };
 
 /** A gateway's configuration, checked, with every default filled in. */
@@ -39,8 +47,21 @@ export interface GatewayConfig {
   /** False: nobody asked for that port, so that it may be taken. */
   readonly isMetricsListenExplicit: boolean;
   readonly door: GatewayDoor;
+  /** What several gateways share; undefined: this one is alone. */
+  readonly redisUrl: string | undefined;
+  /** Where the other gateways reach this one, `ws[s]://host:port`. */
+  readonly advertise: string | undefined;
+  /** Who signs for the other gateways; undefined: {@linkcode door} says. */
+  readonly clusterCaFile: string | undefined;
   readonly limits: GatewayLimits;
   readonly heartbeat: HeartbeatValues;
+  /** Where install.sh and releases lie, for whoever asks; undefined: nowhere. */
+  readonly downloadsDir: string | undefined;
+  readonly enroll: EnrollConfig;
+  /** Whether agents and operators of migasfree 5 itself are served. */
+  readonly isProtocol1Enabled: boolean;
+  /** Whether who shows no certificate is let in as what it says it is. */
+  readonly servesNobody: boolean;
   /** How long running tunnels get once the gateway is told to stop. */
   readonly drainGraceMs: number;
   /** What agents are told then; 0: as long as their number asks for. */
@@ -89,6 +110,7 @@ const behindProxySchema = z.strictObject({
   identity_header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, {
     error: "the name of a header",
   }).default("X-SSL-Client-CN"),
+  internal_operators: z.array(rangeSchema).max(RANGES_MAX_COUNT).default([]),
 });
 
 const limitsSchema = z.strictObject({
@@ -98,6 +120,7 @@ const limitsSchema = z.strictObject({
   links_per_address_max: countSchema.default(4_096),
   links_max: countSchema.default(50_000),
   detach_ms: z.int().min(0).max(DETACH_MAX_MS).default(60_000),
+  detach_max_ms: z.int().min(0).max(DETACH_MAX_MS).default(DETACH_MAX_MS),
   open_timeout_ms: z.int().min(100).max(DURATION_MAX_MS)
     .default(OPEN_TIMEOUT_MS),
 });
@@ -114,15 +137,27 @@ export const gatewayConfigSchema = z.strictObject({
   metrics_listen: socketAddressSchema(0).optional(),
   tls: tlsSchema.optional(),
   behind_proxy: behindProxySchema.optional(),
+  redis: redisSchema.optional(),
+  cluster: clusterSchema.prefault({}),
   limits: limitsSchema.prefault({}),
   heartbeat: z.strictObject({
     interval_ms: interval_ms.default(20_000),
     timeout_ms: timeout_ms.default(42_000),
   }).prefault({}),
+  protocol1: z.strictObject({
+    enabled: z.boolean().default(true),
+  }).prefault({}),
+  insecure: z.strictObject({
+    serve_without_certificates: z.boolean().default(false),
+  }).prefault({}),
   drain: z.strictObject({
-    grace_ms: z.int().min(0).max(DURATION_MAX_MS).default(30_000),
+    grace_ms: z.int().min(0).max(DURATION_MAX_MS).default(0),
     reconnect_within_ms: z.int().min(0).max(DURATION_MAX_MS).default(0),
   }).prefault({}),
+  downloads: z.strictObject({
+    dir: pathSchema.meta({ example: 'dir = "/srv/migasfree-agent"' }),
+  }).optional(),
+  enroll: enrollSchema.prefault({}),
 }).superRefine(checkTogether, { when: () => true });
 
 type GatewayConfigFile = z.output<typeof gatewayConfigSchema>;
@@ -142,6 +177,9 @@ export function gatewayConfig(file: GatewayConfigFile): GatewayConfig {
     metricsListen: metricsListen ?? METRICS_LISTEN,
     isMetricsListenExplicit: metricsListen !== undefined,
     door: doorOf(file),
+    redisUrl: file.redis?.url,
+    advertise: file.cluster.advertise,
+    clusterCaFile: file.cluster.ca_file,
     limits: {
       tunnelsPerOperatorMax: limits.tunnels_per_operator_max,
       tunnelsPerDeviceMax: limits.tunnels_per_device_max,
@@ -150,8 +188,13 @@ export function gatewayConfig(file: GatewayConfigFile): GatewayConfig {
       linksMax: limits.links_max,
       openTimeoutMs: limits.open_timeout_ms,
       detachMs: limits.detach_ms,
+      detachMaxMs: limits.detach_max_ms,
     },
     heartbeat: file.heartbeat,
+    isProtocol1Enabled: file.protocol1.enabled,
+    servesNobody: file.insecure.serve_without_certificates,
+    downloadsDir: file.downloads?.dir,
+    enroll: enrollConfig(file.enroll),
     drainGraceMs: file.drain.grace_ms,
     reconnectWithinMs: file.drain.reconnect_within_ms,
   };
@@ -173,6 +216,7 @@ function doorOf(file: GatewayConfigFile): GatewayDoor {
       tag: "behindProxy",
       trusted: behindProxy.trusted,
       identityHeader: behindProxy.identity_header,
+      internalOperators: behindProxy.internal_operators,
     };
   }
   throw new TypeError("Cannot use a configuration that was not checked");

@@ -1,7 +1,7 @@
 import { plainText } from "../base/text.ts";
 import type { Principal } from "../policy/identity.ts";
 import { Fault } from "../protocol/fault.ts";
-import type { Caller } from "../transport/visitor.ts";
+import type { Caller, Visitor } from "../transport/visitor.ts";
 import {
   addressOf,
   admit,
@@ -12,6 +12,7 @@ import {
 import type { GatewayPorts } from "./ports.ts";
 import { Quota } from "./quota.ts";
 import { type Refusal, RefusalLimiter } from "./refusal_limiter.ts";
+import { FORWARDED_HEADER } from "./statement.ts";
 
 /** More than this is no name but an attempt to fill the disk. */
 const SUBJECT_MAX_CHARS = 512;
@@ -22,6 +23,8 @@ export class Door {
   readonly #linksPerAddress: Quota;
   readonly #allLinks: Quota;
   readonly #refusals: RefusalLimiter;
+  /** Whom another gateway has let in; undefined: nobody whom it knows. */
+  readonly #forwarded = new WeakMap<Caller, Admitted | undefined>();
 
   constructor(ports: GatewayPorts) {
     const { limits } = ports;
@@ -53,6 +56,16 @@ export class Door {
     this.#refusals.flush();
   }
 
+  /** Reads what another gateway says of a caller, if one says something. */
+  async hear(visitor: Visitor): Promise<void> {
+    const text = visitor.header(FORWARDED_HEADER);
+    if (text === undefined) return;
+    const { path, query } = visitor;
+    const target = query.size === 0 ? path : `${path}?${query}`;
+    const statements = this.#ports.cluster?.statements;
+    this.#forwarded.set(visitor, await statements?.read(text, target));
+  }
+
   /**
    * Counts one more link of `caller`, whoever it is, until disposed.
    *
@@ -62,7 +75,7 @@ export class Door {
     const slots = new DisposableStack();
     try {
       slots.use(this.#allLinks.take("all"));
-      const address = addressOf(caller, this.#ports.identity.source);
+      const address = this.#addressOf(caller);
       slots.use(this.#linksPerAddress.take(address));
     } catch (error) {
       slots.dispose();
@@ -78,7 +91,9 @@ export class Door {
    */
   admit(caller: Caller, path: string, role?: Principal["role"]): Admitted {
     try {
-      const admitted = admit(caller, this.#ports.identity);
+      const admitted = this.#forwarded.has(caller)
+        ? this.#forwarded.get(caller) ?? unknownGateway()
+        : admit(caller, this.#ports.identity, role);
       if (role) needRole(admitted, role);
       return admitted;
     } catch (error) {
@@ -86,10 +101,23 @@ export class Door {
     }
   }
 
+  /**
+   * Serves a link; what its caller does wrong is written down as refused.
+   *
+   * @throws {Fault} Why it was.
+   */
+  async auditing(visitor: Visitor, serve: () => Promise<void>): Promise<void> {
+    try {
+      await serve();
+    } catch (error) {
+      throw this.refuse(visitor, visitor.path, error);
+    }
+  }
+
   /** Writes down that `caller` was refused, and returns why as a fault. */
   refuse(caller: Caller, path: string, error: unknown): Fault {
     const fault = Fault.from(error);
-    const address = addressOf(caller, this.#ports.identity.source);
+    const address = this.#addressOf(caller);
     this.#ports.metrics.linkRefused(fault.code);
     this.#ports.log.warn("link.refused", { address, path }, fault);
     this.#refusals.write({
@@ -102,6 +130,20 @@ export class Door {
     });
     return fault;
   }
+
+  #addressOf(caller: Caller): string {
+    return this.#forwarded.get(caller)?.address ??
+      addressOf(caller, this.#ports.identity.source);
+  }
+}
+
+/** @throws {Fault} `identityForged`: the header is no gateway's of this site. */
+function unknownGateway(): never {
+  throw new Fault(
+    "identityForged",
+    `Cannot believe ${FORWARDED_HEADER}: no gateway of this site said it`,
+    { hint: "Leave it out; gateways share one Redis, and the time" },
+  );
 }
 
 /** The subject that a caller shows, believed or not, for the audit only. */

@@ -1,30 +1,32 @@
 import type { Log } from "../base/log.ts";
+import type { EnrollStore } from "../policy/enroll_store.ts";
 import { Fault } from "../protocol/fault.ts";
-import {
-  CONNECT_PATH,
-  CONTROL_PATH,
-  CONTROL_SUBPROTOCOL,
-  DEVICES_PATH,
-  RESUME_PATH,
-  STREAM_PATH,
-  STREAM_SUBPROTOCOL,
-} from "../protocol/version.ts";
+import { DEVICES_PATH, V1_PATHS } from "../protocol/version.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault } from "../transport/link_end.ts";
+import { linkPair } from "../transport/link_pair.ts";
 import type { Caller, Visitor } from "../transport/visitor.ts";
 import { type Admitted, checkStillValid } from "./admit.ts";
+import { CloneWatch } from "./clone_watch.ts";
 import { Door } from "./door.ts";
+import { EnrollPages } from "./enroll_pages.ts";
 import { statusOf } from "./fault_status.ts";
+import {
+  gatewayRoutes,
+  type Route,
+  type RoutePorts,
+} from "./gateway_routes.ts";
+import { managerCaller } from "./manager_caller.ts";
+import type { ManagerCaller } from "./manager_pages.ts";
 import { Meetings } from "./meetings.ts";
 import { OpenLinks } from "./open_links.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { Refusal } from "./refusal_limiter.ts";
 import { Registry } from "./registry.ts";
 import { Rendezvous } from "./rendezvous.ts";
-import { serveAgent } from "./serve_agent.ts";
-import { serveOperator } from "./serve_operator.ts";
-import { serveResume } from "./serve_resume.ts";
+import { type SelfRequest, selfVisitor } from "./self_dial.ts";
 import { TunnelQuotas } from "./tunnel_quotas.ts";
+import { v1Route } from "./v1_route.ts";
 
 /** How often certificates of open links are looked at again. */
 const SWEEP_MS = 30_000;
@@ -32,30 +34,19 @@ const SWEEP_MS = 30_000;
 /** How long links may take to say goodbye at the end of a drain. */
 const FAREWELL_MS = 2_000;
 
-/** One kind of link: who may open it, and what serves it. */
-interface Route {
-  readonly subprotocol: string;
-  /** Undefined: either. */
-  readonly role?: "agent" | "operator";
-  readonly serve: (
-    link: Link,
-    caller: Admitted,
-    visitor: Visitor,
-    signal: AbortSignal,
-  ) => Promise<void>;
-}
-
 /** Pairs operators with agents. One instance per process. */
 export class Gateway {
-  readonly registry = new Registry();
+  readonly registry: Registry;
   readonly #ports: GatewayPorts;
   readonly #log: Log;
   readonly #openLinks: OpenLinks;
-  readonly #rendezvous = new Rendezvous();
+  readonly #rendezvous: Rendezvous;
   readonly #meetings = new Meetings();
   readonly #quotas: TunnelQuotas;
   readonly #door: Door;
   readonly #routes: ReadonlyMap<string, Route>;
+  /** Undefined: protocol 1 is switched off. */
+  readonly #v1Route: Route | undefined;
   readonly #links = new Set<Promise<void>>();
   readonly #tunnels = new Set<Promise<void>>();
   readonly #stop = new AbortController();
@@ -64,16 +55,31 @@ export class Gateway {
   constructor(ports: GatewayPorts) {
     this.#ports = ports;
     this.#log = ports.log;
+    this.registry = new Registry(ports.cluster);
+    this.#rendezvous = new Rendezvous(ports.cluster?.gatewayId);
     this.#openLinks = new OpenLinks((certificate) =>
       checkStillValid(certificate, ports.identity)
     );
     this.#quotas = new TunnelQuotas(ports.limits);
     this.#door = new Door(ports);
-    this.#routes = this.#makeRoutes();
+    const routePorts = this.#routePorts();
+    this.#routes = gatewayRoutes(routePorts);
+    this.#v1Route = ports.v1Budget && v1Route({
+      ...routePorts,
+      budget: ports.v1Budget,
+      online: (deviceIds) => this.online(deviceIds),
+      dialSelf: (request, caller) => this.#dialSelf(request, caller),
+    });
   }
 
   get draining(): boolean {
     return this.#draining;
+  }
+
+  /** Whether what the gateways share answers; undefined: this one is alone. */
+  get redis(): "up" | "away" | undefined {
+    const { cluster } = this.#ports;
+    return cluster && (cluster.isUp ? "up" : "away");
   }
 
   get tunnelCount(): number {
@@ -82,16 +88,35 @@ export class Gateway {
 
   /** Serves one WebSocket handshake; takes care of all that follows from it. */
   visit(visitor: Visitor): void {
-    const serving = this.#visit(visitor).catch((error: unknown) => {
-      this.#log.error("gateway.bug", {}, error);
-    });
-    this.#links.add(serving);
-    void serving.then(() => this.#links.delete(serving));
+    this.#track(this.#visit(visitor));
   }
 
   /** Who asks for an operator's page. @throws {Fault} If it may not. */
   admitOperator(caller: Caller): Admitted {
     return this.#door.admit(caller, DEVICES_PATH, "operator");
+  }
+
+  /** The pages where computers get certificates of the CA in `store`. */
+  enrollPages(store: EnrollStore): EnrollPages {
+    return new EnrollPages({
+      ...this.#ports,
+      devices: this.#ports.store,
+      store,
+      refuse: (caller, path, error) => this.#door.refuse(caller, path, error),
+    });
+  }
+
+  /** What the pages of migasfree's manager need to know of `caller`. */
+  managerCaller(caller: Caller, path: string): ManagerCaller {
+    return managerCaller(caller, path, this.#door, this.#ports);
+  }
+
+  /** Returns those of `deviceIds` that are online, here or elsewhere. */
+  async online(deviceIds: readonly number[]): Promise<ReadonlySet<number>> {
+    const isHere = (id: number) => this.registry.find(id) !== undefined;
+    const elsewhere = deviceIds.filter((id) => !isHere(id));
+    const found = await this.#ports.cluster?.online(elsewhere) ?? [];
+    return new Set([...deviceIds.filter(isHere), ...found]);
   }
 
   /** Looks at all certificates again, now. Returns how many links ended. */
@@ -143,13 +168,28 @@ export class Gateway {
     this.#door.flush();
   }
 
+  #track(work: Promise<void>): void {
+    const serving = work.catch((error: unknown) => {
+      this.#log.error("gateway.bug", {}, error);
+    });
+    this.#links.add(serving);
+    void serving.then(() => this.#links.delete(serving));
+  }
+
+  #routeOf({ path, subprotocols }: Visitor): Route | undefined {
+    const isV1 = V1_PATHS.includes(path) &&
+      subprotocols.every((name) => name === "");
+    return (isV1 ? this.#v1Route : undefined) ?? this.#routes.get(path);
+  }
+
   async #visit(visitor: Visitor): Promise<void> {
-    const route = this.#routes.get(visitor.path);
+    const route = this.#routeOf(visitor);
     const fault = this.#misfit(visitor, route);
     if (!route || fault) {
       const why = fault ?? new Fault("internal", "There is no route");
       return visitor.refuse(statusOf(why.code), why);
     }
+    await this.#door.hear(visitor);
     let slot: Disposable;
     try {
       slot = this.#door.takeSlot(visitor, visitor.path);
@@ -169,15 +209,35 @@ export class Gateway {
       this.#log.warn("link.left", { path: visitor.path }, error);
       return;
     }
-    try {
+    await this.#serveLink(link, route, visitor, () => {
       const { path } = visitor;
-      const caller = this.#door.admit(visitor, path, route.role);
-      await route.serve(link, caller, visitor, this.#stop.signal);
+      return this.#door.admit(visitor, path, route.role);
+    });
+  }
+
+  async #serveLink(
+    link: Link,
+    route: Route,
+    visitor: Visitor,
+    admit: () => Admitted,
+  ): Promise<void> {
+    try {
+      await route.serve(link, admit(), visitor, this.#stop.signal);
     } catch (error) {
       const fault = Fault.from(error);
       if (fault.code === "internal") this.#log.error("gateway.bug", {}, error);
       closeWithFault(link, fault);
     }
+  }
+
+  /** A link of our own to our own door, for who speaks protocol 1. */
+  #dialSelf(request: SelfRequest, caller: Admitted): Link {
+    const [near, far] = linkPair();
+    const route = this.#routes.get(request.path);
+    if (!route) throw new TypeError("Cannot dial where no route is");
+    const visitor = selfVisitor(request, caller);
+    this.#track(this.#serveLink(far, route, visitor, () => caller));
+    return near;
   }
 
   /** Why a handshake is not one for us, before anybody is believed. */
@@ -193,69 +253,31 @@ export class Gateway {
         retryAfterMs: 1_000,
       });
     }
-    if (!visitor.subprotocols.includes(route.subprotocol)) {
+    const { subprotocol } = route;
+    if (subprotocol && !visitor.subprotocols.includes(subprotocol)) {
       return new Fault(
         "versionUnsupported",
-        `Cannot speak with a peer that does not offer ${route.subprotocol}`,
+        `Cannot speak with a peer that does not offer ${subprotocol}`,
         { hint: "Upgrade the peer" },
       );
     }
     return undefined;
   }
 
-  #makeRoutes(): ReadonlyMap<string, Route> {
-    const ports = {
+  #routePorts(): RoutePorts {
+    return {
       ...this.#ports,
       registry: this.registry,
       openLinks: this.#openLinks,
+      clones: new CloneWatch(this.#ports),
       rendezvous: this.#rendezvous,
       quotas: this.#quotas,
       meetings: this.#meetings,
+      door: this.#door,
       attached: () => this.#meetings.recheck(),
       refused: (refusal: Refusal) => this.#door.write(refusal),
+      counted: (tunnel) => this.#counted(tunnel),
     };
-    return new Map<string, Route>([
-      [CONTROL_PATH, {
-        subprotocol: CONTROL_SUBPROTOCOL,
-        role: "agent",
-        serve: (link, agent, visitor, signal) =>
-          this.#auditing(visitor, () => serveAgent(link, agent, ports, signal)),
-      }],
-      [STREAM_PATH, {
-        subprotocol: STREAM_SUBPROTOCOL,
-        role: "agent",
-        serve: (link, agent, visitor) =>
-          this.#auditing(visitor, () => {
-            const ticket = bearer(visitor.header("authorization"));
-            const { subject } = agent.principal;
-            this.#rendezvous.redeem(ticket, subject)({ link, agent });
-            return Promise.resolve();
-          }),
-      }],
-      [RESUME_PATH, {
-        subprotocol: STREAM_SUBPROTOCOL,
-        serve: (link, caller, visitor, signal) =>
-          this.#counted(this.#auditing(visitor, () => {
-            const token = bearer(visitor.header("authorization"));
-            return serveResume(link, caller, token, ports, signal);
-          })),
-      }],
-      [CONNECT_PATH, {
-        subprotocol: STREAM_SUBPROTOCOL,
-        role: "operator",
-        serve: (link, operator, { query }, signal) =>
-          this.#counted(serveOperator(link, operator, query, ports, signal)),
-      }],
-    ]);
-  }
-
-  /** What an agent does wrong at the door is written down as refused. */
-  async #auditing(visitor: Visitor, serve: () => Promise<void>): Promise<void> {
-    try {
-      await serve();
-    } catch (error) {
-      throw this.#door.refuse(visitor, visitor.path, error);
-    }
   }
 
   async #counted(tunnel: Promise<void>): Promise<void> {
@@ -266,9 +288,4 @@ export class Gateway {
       this.#tunnels.delete(tunnel);
     }
   }
-}
-
-function bearer(authorization: string | undefined): string {
-  // RFC 6750 §2.1; the scheme's name is case-insensitive (RFC 9110 §11.1).
-  return /^bearer ([\w.-]+)$/i.exec(authorization ?? "")?.[1] ?? "";
 }

@@ -1,7 +1,11 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { plainText } from "../base/text.ts";
-import type { DeviceStore, StoredDevice } from "../policy/device_store.ts";
+import type {
+  DeviceStore,
+  Later,
+  StoredDevice,
+} from "../policy/device_store.ts";
 import { Fault } from "../protocol/fault.ts";
 import { EXEC_SERVICE } from "../protocol/exec_message.ts";
 import {
@@ -14,12 +18,25 @@ import {
   CONNECT_PATH,
   CONTROL_PATH,
   DEVICES_PATH,
+  ENROLL_PATH,
+  RENEW_PATH,
   STREAM_PATH,
 } from "../protocol/version.ts";
+import type { Caller } from "../transport/visitor.ts";
+import { type Downloads, DOWNLOADS_PATH } from "./downloads.ts";
+import type { EnrollAnswer, EnrollPages } from "./enroll_pages.ts";
 import { statusOf } from "./fault_status.ts";
+import {
+  MANAGER_PATH,
+  type ManagerCaller,
+  managerPages,
+  type ManagerPorts,
+} from "./manager_pages.ts";
 import { METRICS_CONTENT_TYPE } from "./metric_family.ts";
 
 const HEALTH_PATH = "/tunnel/health";
+/** Where the health check of migasfree's relay container looks. */
+const RELAY_HEALTH_PATH = "/health";
 const READY_PATH = "/tunnel/ready";
 const METRICS_PATH = "/tunnel/metrics";
 
@@ -35,6 +52,10 @@ interface PagePorts {
     readonly draining: boolean;
     /** How many are online. */
     readonly agents: number;
+    /** Whether what several gateways share answers, if they are several. */
+    readonly redis?: "up" | "away" | undefined;
+    /** True: whoever comes is served without a certificate. */
+    readonly insecure?: true | undefined;
   };
   /** Told of a bug, or of a store that fails; the caller sees only that. */
   readonly onFailure: (error: unknown) => void;
@@ -42,7 +63,16 @@ interface PagePorts {
 
 export interface HttpPorts extends PagePorts {
   readonly store: Pick<DeviceStore, "find" | "findByName" | "list">;
-  readonly isOnline: (deviceId: number) => boolean;
+  /** Returns those of `deviceIds` that are online, at whatever gateway. */
+  readonly online: (
+    deviceIds: readonly number[],
+  ) => Later<ReadonlySet<number>>;
+  /** Undefined: no peers of protocol 1 are served. */
+  readonly manager?: Omit<ManagerPorts, "onFailure"> | undefined;
+  /** Undefined: nobody enrols here. */
+  readonly enroll?: EnrollPages | undefined;
+  /** Undefined: there is nothing to be had here. */
+  readonly downloads?: Pick<Downloads, "answer"> | undefined;
 }
 
 export interface MetricsPorts extends PagePorts {
@@ -54,6 +84,10 @@ export interface MetricsPorts extends PagePorts {
 export interface RequestPorts {
   /** Throws the fault why the caller may not see what operators see. */
   readonly admit: () => unknown;
+  /** Who asks, before anything is believed of it. */
+  readonly caller: Caller;
+  /** The same for the pages of migasfree's manager. */
+  readonly manager: ManagerCaller;
 }
 
 type Answer = Response | Promise<Response>;
@@ -72,18 +106,47 @@ export interface MetricsApp {
 export function createHttpApp(ports: HttpPorts): HttpApp {
   const app = new Hono<{ Bindings: RequestPorts }>();
   addStatePages(app, ports);
-  app.get(DEVICES_PATH, ({ env, req }) => {
+  app.get(DEVICES_PATH, async ({ env, req }) => {
     env.admit();
-    const devices = devicesOf(req.query(), ports.store);
+    const devices = await devicesOf(req.query(), ports.store);
+    const online = await ports.online(devices.map((d) => d.deviceId));
     return jsonAnswer(
       200,
-      devices.map((device) => deviceRow(device, ports)),
+      devices.map((device) => deviceRow(device, online)),
     );
   });
   for (const path of [CONTROL_PATH, STREAM_PATH, CONNECT_PATH]) {
     app.get(path, () => upgradeRequired());
   }
+  const { downloads, enroll, manager, onFailure } = ports;
+  if (enroll) addEnrollPages(app, enroll);
+  if (manager) {
+    app.route(MANAGER_PATH, managerPages({ ...manager, onFailure }));
+  }
+  if (downloads) {
+    app.get(
+      DOWNLOADS_PATH,
+      async (context) =>
+        await downloads.answer(context.req.param("name")) ?? context.notFound(),
+    );
+  }
   return app;
+}
+
+function addEnrollPages(
+  app: Hono<{ Bindings: RequestPorts }>,
+  pages: EnrollPages,
+): void {
+  const send = ({ body, status }: EnrollAnswer) => jsonAnswer(status, body);
+  app.get(ENROLL_PATH, async () => send(await pages.offer()));
+  app.post(
+    ENROLL_PATH,
+    async ({ env, req }) => send(await pages.enroll(req.raw, env.caller)),
+  );
+  app.post(
+    RENEW_PATH,
+    async ({ env, req }) => send(await pages.renew(req.raw, env.caller)),
+  );
 }
 
 /** Makes what answers on the address for those who watch the gateway. */
@@ -101,14 +164,15 @@ function addStatePages<Bindings extends object>(
   app: Hono<{ Bindings: Bindings }>,
   { state, onFailure }: PagePorts,
 ): void {
-  app.get(
-    HEALTH_PATH,
-    () => answer(200, "text/plain; charset=utf-8", "OK\n"),
-  );
+  for (const path of [HEALTH_PATH, RELAY_HEALTH_PATH]) {
+    app.get(path, () => answer(200, "text/plain; charset=utf-8", "OK\n"));
+  }
   app.get(READY_PATH, () => {
-    const { agents, draining } = state();
+    const { agents, draining, insecure, redis } = state();
+    // Without Redis it still serves what is here.
     const ready = !draining;
-    return jsonAnswer(ready ? 200 : 503, { ready, agents, draining });
+    const body = { ready, agents, draining, redis, insecure };
+    return jsonAnswer(ready ? 200 : 503, body);
   });
   app.notFound(() => {
     const message = "There is nothing at this path";
@@ -143,10 +207,10 @@ const querySchema = z.object({
 });
 
 /** @throws {Fault} `messageInvalid`. */
-function devicesOf(
+async function devicesOf(
   query: Readonly<Record<string, string>>,
   store: HttpPorts["store"],
-): StoredDevice[] {
+): Promise<StoredDevice[]> {
   const parsed = querySchema.safeParse(query);
   if (!parsed.success) {
     const key = parsed.error.issues[0]?.path[0] ?? "query";
@@ -158,10 +222,10 @@ function devicesOf(
   }
   const { id, name, limit, after } = parsed.data;
   if (id === undefined && name === undefined) {
-    return store.list({ limit, after });
+    return await store.list({ limit, after });
   }
-  const byName = name === undefined ? undefined : store.findByName(name);
-  const byId = id === undefined ? undefined : store.find(id);
+  const byName = name === undefined ? undefined : await store.findByName(name);
+  const byId = id === undefined ? undefined : await store.find(id);
   const found = byName ?? (byId ? [byId] : []);
   return found
     .filter(({ deviceId }) => id === undefined || deviceId === id)
@@ -170,7 +234,7 @@ function devicesOf(
 }
 
 /** A device as the wire has it: docs/PROTOCOL.md §2.5. */
-function deviceRow(device: StoredDevice, { isOnline }: HttpPorts) {
+function deviceRow(device: StoredDevice, online: ReadonlySet<number>) {
   const { deviceId, name, services, seenAtMs } = device;
   return {
     id: deviceId,
@@ -178,7 +242,7 @@ function deviceRow(device: StoredDevice, { isOnline }: HttpPorts) {
     // What a viewer or ssh can open; the remote command is none of these.
     services: services.filter((service) => service !== EXEC_SERVICE),
     exec: services.includes(EXEC_SERVICE),
-    online: isOnline(deviceId),
+    online: online.has(deviceId),
     seen_at: new Date(seenAtMs).toISOString(),
   };
 }

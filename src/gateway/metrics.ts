@@ -13,6 +13,10 @@ export interface BuildInfo {
 export interface GatewayReadings {
   /** Control links that were welcomed and have not ended. */
   readonly agentsConnected: number;
+  /** Those of them that speak protocol 1. */
+  readonly v1AgentsConnected: number;
+  /** Whether who shows no certificate is served. */
+  readonly isInsecure: boolean;
   /** Memory of the process that is in RAM. */
   readonly residentBytes: number;
 }
@@ -25,6 +29,10 @@ const OPEN_BOUNDS_SECONDS = [
   ...[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 ];
 
+/** What becomes of a computer that asks for a certificate. */
+const CERTIFICATE_RESULTS = ["enrolled", "renewed", "pending"] as const;
+type CertificateResult = typeof CERTIFICATE_RESULTS[number];
+
 const CODES: readonly string[] = Object.keys(FAULTS);
 const PREFIX = "migasfree_gateway_";
 
@@ -32,10 +40,21 @@ const PREFIX = "migasfree_gateway_";
 export class GatewayMetrics {
   readonly #build: BuildInfo;
   #tunnelsOpen = 0;
+  #endsWaiting = 0;
   readonly #tunnelsOpened = new Counter(
     `${PREFIX}tunnels_opened_total`,
     "Tunnels whose service has answered, by service",
     { service: [...SERVICES, "other"] },
+  );
+  readonly #tunnelsResumed = new Counter(
+    `${PREFIX}tunnels_resumed_total`,
+    "Tunnels whose two ends met again after a lost link, by service",
+    { service: [...SERVICES, "other"] },
+  );
+  readonly #resumesExpired = new Counter(
+    `${PREFIX}resumes_expired_total`,
+    "Ends that came back, and were sent away because the other one did not",
+    {},
   );
   readonly #tunnelsRefused = new Counter(
     `${PREFIX}tunnels_refused_total`,
@@ -62,6 +81,21 @@ export class GatewayMetrics {
     "From an operator's request to the answer of the device's service",
     OPEN_BOUNDS_SECONDS,
   );
+  readonly #v1Ignored = new Counter(
+    `${PREFIX}messages_ignored_total`,
+    "Messages of protocol 1 that could not be read, by who sent them",
+    { role: ["agent", "operator"] },
+  );
+  readonly #certificates = new Counter(
+    `${PREFIX}certificates_total`,
+    "Computers that asked this gateway for a certificate, by what became of it",
+    { result: CERTIFICATE_RESULTS },
+  );
+  readonly #clones = new Counter(
+    `${PREFIX}device_clones_total`,
+    "Devices found to be two computers with one certificate",
+    {},
+  );
   readonly #auditFailures = new Counter(
     `${PREFIX}audit_failures_total`,
     "Audit records that could not be written",
@@ -76,6 +110,21 @@ export class GatewayMetrics {
   tunnelOpened(service: string, ms: number): void {
     this.#tunnelsOpened.add({ service });
     this.#openSeconds.observe(ms / 1000);
+  }
+
+  /** The two ends of a tunnel have met again. */
+  tunnelResumed(service: string): void {
+    this.#tunnelsResumed.add({ service });
+  }
+
+  /** One more end that came back, or one less, waits for the other. */
+  endsWaiting(change: 1 | -1): void {
+    this.#endsWaiting += change;
+  }
+
+  /** An end waited in vain for the other one: it may come again. */
+  resumeExpired(): void {
+    this.#resumesExpired.add({});
   }
 
   tunnelRefused(code: FaultCode): void {
@@ -99,6 +148,18 @@ export class GatewayMetrics {
     this.#linksClosed.add({ kind, code });
   }
 
+  v1Ignored(role: "agent" | "operator"): void {
+    this.#v1Ignored.add({ role });
+  }
+
+  certificateIssued(result: CertificateResult): void {
+    this.#certificates.add({ result });
+  }
+
+  deviceCloned(): void {
+    this.#clones.add({});
+  }
+
   auditFailed(): void {
     this.#auditFailures.add({});
   }
@@ -109,16 +170,30 @@ export class GatewayMetrics {
       gauge("agents_connected", "Agents that are online", {
         value: readings.agentsConnected,
       }),
+      gauge("old_agents_connected", "Those of them that speak protocol 1", {
+        value: readings.v1AgentsConnected,
+      }),
       gauge("tunnels_open", "Tunnels that are open", {
         value: this.#tunnelsOpen,
       }),
+      gauge("ends_waiting", "Ends that came back, and wait for the other", {
+        value: this.#endsWaiting,
+      }),
       this.#tunnelsOpened.text(),
+      this.#tunnelsResumed.text(),
+      this.#resumesExpired.text(),
       this.#tunnelsRefused.text(),
       this.#linksRefused.text(),
       this.#linksClosed.text(),
       this.#streamBytes.text(),
       this.#openSeconds.text(),
+      this.#v1Ignored.text(),
+      this.#certificates.text(),
+      this.#clones.text(),
       this.#auditFailures.text(),
+      gauge("insecure", "1 if who shows no certificate is served", {
+        value: Number(readings.isInsecure),
+      }),
       gauge("resident_bytes", "Memory of the process that is in RAM", {
         value: readings.residentBytes,
       }),

@@ -4,8 +4,11 @@ import type { AuditLog } from "../policy/audit.ts";
 import type { DeviceStore } from "../policy/device_store.ts";
 import type { HeartbeatValues } from "../protocol/control.ts";
 import type { ResumeTokens } from "../protocol/resume_token.ts";
+import type { WindowBudget } from "../stream/window_budget.ts";
 import type { Heartbeats } from "../transport/heartbeats.ts";
 import type { AdmitPorts } from "./admit.ts";
+import type { ClonePolicy } from "./clone_watch.ts";
+import type { Cluster } from "./cluster.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 
 /** What a gateway may ask for, and how long it waits. */
@@ -16,8 +19,10 @@ export interface GatewayLimits {
   readonly linksPerAddressMax: number;
   readonly linksMax: number;
   readonly openTimeoutMs: number;
-  /** How long each end of a tunnel waits for a new link. */
+  /** How long each end of a tunnel waits for a new link, unless told. */
   readonly detachMs: number;
+  /** The longest that an agent may tell for one of its services. */
+  readonly detachMaxMs: number;
 }
 
 /** What a gateway needs of the machine. */
@@ -32,6 +37,14 @@ export interface GatewayPorts {
   readonly heartbeat: HeartbeatValues;
   readonly limits: GatewayLimits;
   readonly resumeTokens: ResumeTokens;
+  /** The gateways that this one works with; undefined: it is alone. */
+  readonly cluster?: Cluster | undefined;
+  /** For streams of which this process is an end; undefined: no protocol 1. */
+  readonly v1Budget?: WindowBudget | undefined;
+  /** Where agents and operators find this gateway, if it was told. */
+  readonly publicUrl?: string | undefined;
+  /** What is done about a certificate that two show; default: it is said. */
+  readonly onClone?: ClonePolicy | undefined;
   /** Our version, as it is told to agents. */
   readonly software: string;
 }

@@ -21,6 +21,8 @@ export interface RelayResult {
   readonly downBytes: number;
   /** How the first of the two links ended; undefined: cleanly. */
   readonly fault: Fault | undefined;
+  /** One end has said that it has all, and that the other one has. */
+  readonly isFinished: boolean;
 }
 
 /**
@@ -53,7 +55,12 @@ export function relay(
   return Promise.all([up.gone, down.gone]).then(() => {
     signal.removeEventListener("abort", stop);
     const first = up.endedAt < down.endedAt ? up : down;
-    return { upBytes: up.bytes, downBytes: down.bytes, fault: first.fault };
+    return {
+      upBytes: up.bytes,
+      downBytes: down.bytes,
+      fault: first.fault,
+      isFinished: up.hasLeft || down.hasLeft,
+    };
   });
 }
 
@@ -65,6 +72,8 @@ class Leg implements LinkHandlers {
   readonly link: Link;
   readonly gone: Promise<void>;
   bytes = 0;
+  /** It said goodbye. */
+  hasLeft = false;
   endedAt = Infinity;
   fault: Fault | undefined;
   readonly #name: string;
@@ -117,6 +126,7 @@ class Leg implements LinkHandlers {
   closed(end: LinkEnd): void {
     this.#watch?.stop();
     const clean = end.code === NORMAL_CLOSE;
+    this.hasLeft = clean;
     this.#end(clean ? undefined : faultOfEnd(end));
     this.#resolveGone();
     if (clean) this.#other.link.close(NORMAL_CLOSE, "");

@@ -23,6 +23,8 @@ export interface TunnelFacts {
   readonly service: string;
   /** Which start of the agent it belongs to; undefined: it does not say. */
   readonly instance: string | undefined;
+  /** How long its ends wait for a new link, as the agent asks for. */
+  readonly detachMs: number | undefined;
   readonly operatorName: string;
   readonly operatorSubject: string;
   readonly operatorAddress: string;
@@ -54,6 +56,10 @@ export async function relayTunnel(
   using _operator = ports.openLinks.add(operator.caller.certificate, end);
   using _agent = ports.openLinks.add(agent.caller.certificate, end);
   const over = ports.meetings.relaying(facts.tunnelId, end);
+  using _held = ports.cluster?.routes.hold(
+    facts.tunnelId,
+    () => ports.meetings.isFinished(facts.tunnelId),
+  );
   const startMs = clock.now();
   const startedAtMs = clock.wallNow();
   reportOpened(facts, ports);
@@ -70,7 +76,7 @@ export async function relayTunnel(
   agent.link.send(JSON.stringify(joined.agent));
   const result = await relaying;
   metrics.tunnelsOpen(-1);
-  over(result.fault === undefined);
+  over(result.isFinished);
   const ms = Math.round(clock.now() - startMs);
   reportClosed(facts, result, { ms, startedAtMs }, ports);
 }
@@ -81,6 +87,8 @@ async function joinedOf(
   ports: RelayTunnelPorts,
 ): Promise<Record<End, Joined>> {
   const { heartbeat, limits, resumeTokens } = ports;
+  const { detachMs: wantedMs = limits.detachMs } = facts;
+  const detachMs = Math.min(wantedMs, limits.detachMaxMs);
   const joined = async (role: End): Promise<Joined> => {
     const claims: ResumeClaims = {
       tunnel: facts.tunnelId,
@@ -89,6 +97,7 @@ async function joinedOf(
       device: facts.deviceId,
       service: facts.service,
       instance: facts.instance,
+      "detach_ms": detachMs,
       operator: facts.operatorName,
       "operator_subject": facts.operatorSubject,
     };
@@ -96,7 +105,7 @@ async function joinedOf(
     const plain: Joined = { type: "joined", tunnel: facts.tunnelId, heartbeat };
     // Subjects of unheard-of length: such a tunnel cannot come back.
     if (token.length > RESUME_TOKEN_MAX_CHARS) return plain;
-    return { ...plain, resume_token: token, detach_ms: limits.detachMs };
+    return { ...plain, resume_token: token, detach_ms: detachMs };
   };
   const [agent, operator] = await Promise.all([
     joined("agent"),

@@ -18,6 +18,12 @@ interface Expected {
 /** Where the two links of a tunnel meet: by a ticket that works once. */
 export class Rendezvous {
   readonly #expected = new Map<string, Expected>();
+  readonly #prefix: string;
+
+  /** @param gatewayId Of several gateways, tickets say whose they are. */
+  constructor(gatewayId?: string) {
+    this.#prefix = gatewayId === undefined ? "" : `${gatewayId}.`;
+  }
 
   get expectedCount(): number {
     return this.#expected.size;
@@ -29,7 +35,7 @@ export class Rendezvous {
    * The caller must {@linkcode forget} it when it stops waiting.
    */
   expect(subject: string, arrived: (arrival: Arrival) => void): string {
-    const ticket = randomHex() + randomHex();
+    const ticket = this.#prefix + randomHex() + randomHex();
     this.#expected.set(ticket, { subject, arrived });
     return ticket;
   }

@@ -11,7 +11,7 @@ import { CONNECT_PATH } from "../protocol/version.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault, faultOfEnd } from "../transport/link_end.ts";
 import type { Admitted } from "./admit.ts";
-import type { AgentSession } from "./agent_session.ts";
+import type { DeviceSession } from "./device_session.ts";
 import type { Registry } from "./registry.ts";
 import type { Refusal } from "./refusal_limiter.ts";
 import {
@@ -55,7 +55,8 @@ export async function serveOperator(
   const wish = wishOf(operator, query, ports);
   const startMs = ports.clock.now();
   try {
-    const session = findSession(wish, ports);
+    if (await isElsewhere(link, wish, ports, signal)) return;
+    const session = await findSession(wish, ports);
     using _slots = ports.quotas.take({
       operator: operator.principal,
       deviceId: wish.deviceId,
@@ -115,12 +116,28 @@ function wishOf(
   };
 }
 
+/** Returns true once the link has ended that belonged to another gateway. */
+async function isElsewhere(
+  link: Link,
+  wish: Wish,
+  ports: ServeOperatorPorts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { cluster, openLinks, registry } = ports;
+  if (!cluster || registry.find(wish.deviceId)) return false;
+  const arrived = { link, caller: wish.operator, openLinks };
+  return await cluster.routes.connect(arrived, wish, signal);
+}
+
 /** @throws {Fault} `deviceUnknown`, `deviceOffline`, `serviceUnknown`. */
-function findSession(wish: Wish, ports: ServeOperatorPorts): AgentSession {
+async function findSession(
+  wish: Wish,
+  ports: ServeOperatorPorts,
+): Promise<DeviceSession> {
   const { deviceId, service } = wish;
   const session = ports.registry.find(deviceId);
   if (!session) {
-    const known = ports.store.find(deviceId);
+    const known = await ports.store.find(deviceId);
     if (!known) {
       throw new Fault("deviceUnknown", `There is no device ${deviceId} here`, {
         hint: "Run `migasfree-agent devices` to see which there are",
@@ -133,7 +150,7 @@ function findSession(wish: Wish, ports: ServeOperatorPorts): AgentSession {
       { hint: "Check that the computer is on and its agent runs" },
     );
   }
-  if (!session.services.some(({ name }) => name === service)) {
+  if (!session.offers(service)) {
     const offered = session.services.map(({ name }) => name)
       .filter((name) => name !== EXEC_SERVICE).join(", ");
     throw new Fault(
@@ -157,7 +174,7 @@ function ago(seconds: number): string {
  */
 async function awaitAgent(
   link: Link,
-  session: AgentSession,
+  session: DeviceSession,
   wish: Wish,
   ports: ServeOperatorPorts,
   signal: AbortSignal,
@@ -218,7 +235,7 @@ function watchEarlyEnd(link: Link, signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, left.signal]);
 }
 
-function factsOf(wish: Wish, session: AgentSession): TunnelFacts {
+function factsOf(wish: Wish, session: DeviceSession): TunnelFacts {
   const { principal, address } = wish.operator;
   return {
     tunnelId: wish.tunnelId,
@@ -226,6 +243,8 @@ function factsOf(wish: Wish, session: AgentSession): TunnelFacts {
     deviceName: session.name,
     service: wish.service,
     instance: session.instance,
+    detachMs: session.services.find(({ name }) => name === wish.service)
+      ?.detach_ms,
     operatorName: principal.name,
     operatorSubject: principal.subject,
     operatorAddress: address,

@@ -9,8 +9,13 @@ import {
 } from "../transport/link_end.ts";
 import type { Admitted } from "./admit.ts";
 import type { End, Returned } from "./meetings.ts";
+import { claimant } from "./nobody.ts";
 import type { Registry } from "./registry.ts";
-import { relayTunnel, type RelayTunnelPorts } from "./relay_tunnel.ts";
+import {
+  relayTunnel,
+  type RelayTunnelPorts,
+  type TunnelFacts,
+} from "./relay_tunnel.ts";
 
 export interface ServeResumePorts extends RelayTunnelPorts {
   readonly registry: Registry;
@@ -25,14 +30,14 @@ export interface ServeResumePorts extends RelayTunnelPorts {
  */
 export async function serveResume(
   link: Link,
-  caller: Admitted,
+  admitted: Admitted,
   token: string,
   ports: ServeResumePorts,
   signal: AbortSignal,
 ): Promise<void> {
   const claims = await ports.resumeTokens.read(token);
-  const { role, subject } = caller.principal;
-  if (claims.role !== role || claims.subject !== subject) {
+  const caller = claimant(admitted, claims);
+  if (!caller) {
     throw new Fault("ticketInvalid", "Cannot resume: the token is another's", {
       hint: "Open a new tunnel",
     });
@@ -40,20 +45,35 @@ export async function serveResume(
   // Its other end has heard all, and has said goodbye.
   if (ports.meetings.isFinished(claims.tunnel)) return closeNormally(link);
   checkInstance(claims, ports);
+  const { cluster, openLinks } = ports;
+  if (cluster) {
+    const arrived = { link, caller, openLinks };
+    const { tunnel } = claims;
+    if (await cluster.routes.resume(arrived, tunnel, token, signal)) return;
+  }
+  using _held = cluster?.routes.hold(
+    claims.tunnel,
+    () => ports.meetings.isFinished(claims.tunnel),
+  );
+  await checkElsewhere(claims, ports);
   const self = { link, caller };
   const other = await waitForOther(claims, self, ports, signal);
   if (!other) return;
-  const ends: Record<End, Returned> = role === "agent"
+  ports.metrics.tunnelResumed(claims.service);
+  const ends: Record<End, Returned> = claims.role === "agent"
     ? { agent: self, operator: other }
     : { agent: other, operator: self };
-  await relayTunnel(factsOf(claims, ends, ports), ends, ports, signal);
+  await relayTunnel(await factsOf(claims, ends, ports), ends, ports, signal);
 }
 
 /** @throws {Fault} `agentStopping` if the agent's end cannot come any more. */
 function checkInstance(claims: ResumeClaims, ports: ServeResumePorts): void {
-  const now = ports.registry.find(claims.device)?.instance;
-  if (now === undefined || claims.instance === undefined) return;
-  if (now === claims.instance) return;
+  checkSame(ports.registry.find(claims.device)?.instance, claims.instance);
+}
+
+function checkSame(now: string | undefined, claimed: string | undefined): void {
+  if (now === undefined || claimed === undefined) return;
+  if (now === claimed) return;
   throw new Fault(
     "agentStopping",
     "The agent was restarted: the session is lost",
@@ -61,6 +81,16 @@ function checkInstance(claims: ResumeClaims, ports: ServeResumePorts): void {
       hint: "Open a new tunnel",
     },
   );
+}
+
+/** As above, if the agent's newest link is at another gateway. */
+async function checkElsewhere(
+  claims: ResumeClaims,
+  ports: ServeResumePorts,
+): Promise<void> {
+  if (!ports.cluster || ports.registry.find(claims.device)) return;
+  const now = await ports.cluster.routes.instanceOf(claims.device);
+  if (now !== undefined) checkSame(now, claims.instance);
 }
 
 async function waitForOther(
@@ -80,8 +110,10 @@ async function waitForOther(
   });
   const either = AbortSignal.any([signal, gone.signal]);
   const timer = ports.clock.sleep(HELLO_TIMEOUT_MS, either).then(
-    () =>
-      gone.abort(new Fault("openTimedOut", "The other end is not back yet")),
+    () => {
+      ports.metrics.resumeExpired();
+      gone.abort(new Fault("openTimedOut", "The other end is not back yet"));
+    },
     () => undefined, // It came, or this one has gone.
   );
   const recheck = () => {
@@ -92,24 +124,28 @@ async function waitForOther(
     }
   };
   const { tunnel, role } = claims;
+  ports.metrics.endsWaiting(1);
   const other = await ports.meetings.meet(tunnel, role, self, recheck, either);
+  ports.metrics.endsWaiting(-1);
   if (either.aborted) closeWithFault(self.link, Fault.from(either.reason));
   else gone.abort();
   await timer;
   return other;
 }
 
-function factsOf(
+async function factsOf(
   claims: ResumeClaims,
   ends: Readonly<Record<End, Returned>>,
   ports: ServeResumePorts,
-) {
+): Promise<TunnelFacts> {
+  const device = await ports.store.find(claims.device);
   return {
     tunnelId: claims.tunnel,
     deviceId: claims.device,
-    deviceName: ports.store.find(claims.device)?.name ?? "",
+    deviceName: device?.name ?? "",
     service: claims.service,
     instance: claims.instance,
+    detachMs: claims.detach_ms,
     operatorName: claims.operator,
     operatorSubject: claims.operator_subject,
     operatorAddress: ends.operator.caller.address,

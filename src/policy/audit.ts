@@ -74,6 +74,48 @@ export interface DeviceReleased {
   readonly subject?: string | undefined;
 }
 
+/** A computer got its first certificate. */
+export interface DeviceEnrolled {
+  readonly event: "device.enrolled";
+  readonly deviceId: number;
+  readonly name: string;
+  readonly subject: string;
+  /** Of the certificate, in hexadecimal. */
+  readonly serial: string;
+  readonly address: string;
+  /** Which token it was. */
+  readonly token: string;
+}
+
+/** A computer got the successor of its certificate. */
+export interface CertificateRenewed {
+  readonly event: "certificate.renewed";
+  readonly subject: string;
+  /** Of the new one. */
+  readonly serial: string;
+  readonly address: string;
+}
+
+/** A computer whose certificate has expired waits for a person. */
+export interface CertificateAsked {
+  readonly event: "certificate.asked";
+  readonly subject: string;
+  /** Of the one that has expired. */
+  readonly serial: string;
+  readonly address: string;
+  /** What is to be approved. */
+  readonly request: string;
+}
+
+/** Two computers have shown the certificate of one, again and again. */
+export interface DeviceCloned {
+  readonly event: "device.cloned";
+  readonly deviceId: number;
+  readonly subject: string;
+  readonly addresses: readonly string[];
+  readonly quarantined: boolean;
+}
+
 /** One line of the audit: docs/OPERATIONS.md lists them. */
 export type AuditRecord =
   | TunnelOpened
@@ -82,7 +124,11 @@ export type AuditRecord =
   | LinkRefused
   | LinkRevoked
   | DeviceBound
-  | DeviceReleased;
+  | DeviceReleased
+  | DeviceEnrolled
+  | CertificateRenewed
+  | CertificateAsked
+  | DeviceCloned;
 
 /** Where is written down who reached what. */
 export interface AuditLog {

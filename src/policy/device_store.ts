@@ -37,12 +37,16 @@ export interface DevicePage {
   readonly after: number;
 }
 
+/** A store on this machine answers at once, one in the network later. */
+export type Later<T> = T | Promise<T>;
+
 /**
  * Which certificate each device id is bound to, and what is known of the
  * device. Several processes may use one store at once.
  *
- * Each method throws a fault `internal` if the store cannot be read or
- * written: the disk is full, or somebody else keeps it locked.
+ * Each method throws a fault if the store cannot be read or written:
+ * `internal` if the disk is full or somebody else keeps it locked,
+ * `gatewayRefused` if it is in the network and does not answer.
  */
 export interface DeviceStore {
   /**
@@ -52,19 +56,29 @@ export interface DeviceStore {
    * @throws {Fault} `quotaExceeded` if it would be the first claim, and the
    * subject holds as many ids as one may: that bounds the store.
    */
-  claim(claim: DeviceClaim): ClaimResult;
+  claim(claim: DeviceClaim): Later<ClaimResult>;
 
   /** Notes what a device offers now; nothing if its id is bound to nobody. */
-  seen(deviceId: number, nowMs: number, services: readonly string[]): void;
+  seen(
+    deviceId: number,
+    nowMs: number,
+    services: readonly string[],
+  ): Later<void>;
 
-  find(deviceId: number): StoredDevice | undefined;
+  find(deviceId: number): Later<StoredDevice | undefined>;
 
   /** Finds the devices of this name, in any case, by id; not all of many. */
-  findByName(name: string): StoredDevice[];
+  findByName(name: string): Later<StoredDevice[]>;
 
   /** Returns a page of all devices, by id. */
-  list(page: DevicePage): StoredDevice[];
+  list(page: DevicePage): Later<StoredDevice[]>;
 
   /** Forgets a device. Returns false if its id was bound to nobody. */
-  release(deviceId: number): boolean;
+  release(deviceId: number): Later<boolean>;
+}
+
+/** A store that can lose all that it knows, and be told again. */
+export interface RestorableStore extends DeviceStore {
+  /** Writes a device as it was, unless its id is bound to somebody. */
+  restore(device: StoredDevice): Promise<void>;
 }

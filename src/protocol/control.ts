@@ -8,6 +8,7 @@ import {
 } from "./id.ts";
 import {
   CONTROL_MESSAGE_MAX_BYTES,
+  DETACH_MAX_MS,
   FAULT_MESSAGE_MAX_CHARS,
   OPERATOR_NAME_MAX_CHARS,
   RETRY_CAP_MAX_MS,
@@ -24,6 +25,8 @@ const versionTextSchema = z.string().max(64);
 export const serviceSchema = z.object({
   name: serviceNameSchema,
   state: z.enum(["open", "closed", "unknown"]),
+  /** How long its tunnels wait for a new link; absent: as the gateway says. */
+  detach_ms: z.int().min(0).max(DETACH_MAX_MS).optional(),
 });
 export type Service = z.infer<typeof serviceSchema>;
 

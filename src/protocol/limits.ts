@@ -43,6 +43,9 @@ export const EXEC_JSON_MAX_BYTES = 64 * 1024;
 /** Words of a remote command, the program among them. */
 export const EXEC_WORDS_MAX_COUNT = 256;
 
+/** Longest request for a certificate. */
+export const ENROLL_MESSAGE_MAX_BYTES = 32 * 1024;
+
 /** How long an operator may take to say which command it wants. */
 export const EXEC_START_TIMEOUT_MS = 10_000;
 

@@ -13,3 +13,8 @@ export const STREAM_PATH = "/tunnel/stream";
 export const CONNECT_PATH = "/tunnel/connect";
 export const RESUME_PATH = "/tunnel/resume";
 export const DEVICES_PATH = "/tunnel/devices";
+export const ENROLL_PATH = "/tunnel/enroll";
+export const RENEW_PATH = "/tunnel/renew";
+
+/** Where links of protocol 1 begin; the manager's own have no path at all. */
+export const V1_PATHS: readonly string[] = ["/tunnel", "/tunnel/", "/"];

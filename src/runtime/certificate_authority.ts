@@ -2,6 +2,7 @@ import type {
   Extension,
   JsonGeneralNames,
   Name,
+  PublicKey,
   X509Certificate,
 } from "@peculiar/x509";
 import { createPrivateKey, X509Certificate as X509Reader } from "node:crypto";
@@ -188,10 +189,19 @@ export class CertificateAuthority {
 
   /** Makes a key and a certificate for it, whatever its name. */
   async issue(request: CertificateRequest): Promise<IssuedCertificate> {
+    const keys = await generateSigningKeys();
+    const certified = await this.certify(request, keys.publicKey);
+    return { ...certified, keyPem: await exportSigningKey(keys.privateKey) };
+  }
+
+  /** Makes a certificate for a key that somebody else has. */
+  async certify(
+    request: CertificateRequest,
+    publicKey: PublicKey | CryptoKey,
+  ): Promise<Omit<IssuedCertificate, "keyPem">> {
     const { hosts = [], subject, usage, validity } = request;
     const { certificate: authority, key: signingKey } = this.#issuer;
     const x509 = await loadX509Library();
-    const keys = await generateSigningKeys();
     const extensions: Extension[] = [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -200,7 +210,7 @@ export class CertificateAuthority {
           ? x509.ExtendedKeyUsage.serverAuth
           : x509.ExtendedKeyUsage.clientAuth,
       ]),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(
         authority.publicKey,
       ),
@@ -223,14 +233,13 @@ export class CertificateAuthority {
       issuer: authority.subjectName,
       notBefore: validity.notBefore,
       notAfter: new Date(endMs),
-      publicKey: keys.publicKey,
+      publicKey,
       signingKey,
       signingAlgorithm: SIGNING_ALGORITHM,
       extensions,
     });
     return {
       certPem: encodePem(new Uint8Array(certificate.rawData), "CERTIFICATE"),
-      keyPem: await exportSigningKey(keys.privateKey),
       serial,
     };
   }

@@ -21,6 +21,8 @@ export interface ConfigRequest<S extends z.ZodObject> {
   /** Whether a file that does not exist is an error. */
   readonly fileRequired: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Variables, named as in `env`, that only fill in what nothing else says. */
+  readonly envDefaults?: Readonly<Record<string, string | undefined>>;
   /** `MIGASFREE_AGENT_` for one. */
   readonly envPrefix: string;
   /** What is read, for people: "agent configuration". */
@@ -42,7 +44,7 @@ const PROBLEMS_MAX_COUNT = 8;
  * Reads a configuration: the file, and the environment over it.
  *
  * A relative path in the file is relative to the file's directory, for keys
- * that end in `_file`, `_files`, `_dir` or `_socket`.
+ * that are or end in `file`, `dir` or `socket`, and for `_files`.
  *
  * @throws {Fault} `configInvalid`, naming the file, and each key with what
  * was found and what was expected. Secrets are not repeated.
@@ -50,13 +52,15 @@ const PROBLEMS_MAX_COUNT = 8;
 export async function loadConfig<S extends z.ZodObject>(
   request: ConfigRequest<S>,
 ): Promise<LoadedConfig<z.output<S>>> {
-  const { schema, env, envPrefix } = request;
+  const { schema, env, envDefaults = {}, envPrefix } = request;
   const root = schemaNode(schema);
   const text = await readIfThere(request);
   const table: Table = text === undefined ? {} : parseToml(text, request);
   if (text !== undefined && request.file !== undefined) {
     resolvePaths(table, root, dirname(resolve(request.file)));
   }
+  const fallbacks = environmentValues(root, envDefaults, envPrefix);
+  for (const value of fallbacks.values) setValue(table, value, "unlessThere");
   const { values, warnings } = environmentValues(root, env, envPrefix);
   for (const value of values) setValue(table, value);
   const result = schema.safeParse(table, { error: expectation });
@@ -112,7 +116,7 @@ function resolvePaths(table: Table, node: SchemaNode, folder: string): void {
   if (node.kind !== "table") return;
   for (const [key, inside] of node.keys) {
     const value = Object.hasOwn(table, key) ? table[key] : undefined;
-    if (/_(?:file|dir|socket)$/.test(key) && typeof value === "string") {
+    if (/(?:^|_)(?:file|dir|socket)$/.test(key) && typeof value === "string") {
       table[key] = resolveFrom(folder, value);
     } else if (/_files$/.test(key) && Array.isArray(value)) {
       table[key] = value.map((item: unknown) =>
@@ -128,14 +132,19 @@ function resolveFrom(folder: string, path: string): string {
 }
 
 /** Does nothing where the file has no table: the schema will say so. */
-function setValue(table: Table, { path, value }: EnvironmentValue): void {
+function setValue(
+  table: Table,
+  { path, value }: EnvironmentValue,
+  when: "always" | "unlessThere" = "always",
+): void {
   let inside: unknown = table;
   for (const key of path.slice(0, -1)) {
     if (!isTable(inside)) return;
     inside = inside[key] ??= {};
   }
   const last = path.at(-1);
-  if (isTable(inside) && last !== undefined) inside[last] = value;
+  if (!isTable(inside) || last === undefined) return;
+  if (when === "always" || !Object.hasOwn(inside, last)) inside[last] = value;
 }
 
 function isTable(value: unknown): value is Table {

@@ -1,11 +1,20 @@
 import { Fault } from "../protocol/fault.ts";
-import { ALERT_ROWS, DIAL_ROWS, type DialRow, OTHER_ROW } from "./dial_rows.ts";
+import {
+  ALERT_ROWS,
+  AUTHORITY_CODES,
+  DIAL_ROWS,
+  type DialRow,
+  OTHER_ROW,
+} from "./dial_rows.ts";
 
 /** Where we wanted to go when it failed. */
 export interface DialTarget {
   readonly url: string;
   readonly viaProxy: boolean;
 }
+
+/** Only a person can mend a wrong password. */
+const PASSWORD_RETRY_AFTER_MS = 300_000;
 
 /** BoringSSL's number of its TLS part, and of alert 0 among its reasons. */
 const TLS_LIBRARY = 0x10;
@@ -17,11 +26,29 @@ const ALERT_REASON_BASE = 1_000;
  */
 export function dialFault(error: unknown, target: DialTarget): Fault {
   if (error instanceof Fault) return error;
-  const { code, fact, hint } = rowOf(error, target);
+  const { code, fact, hint, retryAfterMs } = rowOf(error, target);
   return new Fault(code, `Cannot reach ${hostPort(target.url)}: ${fact}`, {
     hint,
+    retryAfterMs,
     cause: error,
   });
+}
+
+/**
+ * Returns whether the cause of a {@linkcode dialFault} is that nobody whom we
+ * believe signed the other side's certificate.
+ */
+export function isAuthorityUnknown(cause: unknown): boolean {
+  const code = property(cause, "code");
+  return typeof code === "string" && AUTHORITY_CODES.has(code);
+}
+
+/**
+ * Returns whether the cause of a {@linkcode dialFault} is that the other side,
+ * or what stands there, did not go through with the TLS handshake.
+ */
+export function isHandshakeRefused(cause: unknown): boolean {
+  return property(cause, "code") === "EPROTO";
 }
 
 /** Returns `host:port` of `url`, with the port that its scheme implies. */
@@ -56,6 +83,8 @@ function proxyRow(status: number, place: string): DialRow {
       code,
       fact: `the proxy wants a user and a password (it answered ${status})`,
       hint: "Give the right ones, as http://user:password@host:port",
+      // Some directories lock the account of who is wrong too often.
+      retryAfterMs: PASSWORD_RETRY_AFTER_MS,
     };
   }
   return status < 500

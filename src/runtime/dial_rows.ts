@@ -6,6 +6,8 @@ export interface DialRow {
   /** The end of a sentence that begins "Cannot reach host:port: ". */
   readonly fact: string;
   readonly hint: string;
+  /** How long to stay away, whatever the code says. */
+  readonly retryAfterMs?: number;
   /** Where the TCP connection was to a proxy; undefined: nothing changes. */
   readonly viaProxy?: { readonly code: FaultCode; readonly fact: string };
 }
@@ -130,6 +132,12 @@ export const DIAL_ROWS: Readonly<Record<string, DialRow>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: WRONG_NAME,
   HOSTNAME_MISMATCH: WRONG_NAME,
 };
+
+/** Codes of {@linkcode DIAL_ROWS} that a CA certificate of ours would mend. */
+export const AUTHORITY_CODES: ReadonlySet<string> = new Set(
+  Object.entries(DIAL_ROWS).filter(([, { hint }]) => hint === TRUST_HINT)
+    .map(([code]) => code),
+);
 
 const NOT_ACCEPTED = certificateRefused(
   "certificateUntrusted",

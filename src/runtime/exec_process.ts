@@ -1,9 +1,11 @@
+import { closeSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter } from "node:path";
+import { delimiter, isAbsolute } from "node:path";
 import type { ExecOutput } from "../protocol/exec_frame.ts";
 import type { ExecExit } from "../protocol/exec_message.ts";
 import { Fault } from "../protocol/fault.ts";
 import { errorCode } from "./files.ts";
+import { openPipes } from "./open_pipes.ts";
 import { findProgram, PROGRAM_GRACE_MS } from "./programs.ts";
 
 /** How often we look whether a group that was asked to end has gone. */
@@ -17,7 +19,7 @@ const LINGER_MS = 1_000;
 
 const IS_WINDOWS = process.platform === "win32";
 
-/** Where commands are found, whatever PATH the agent was started with. */
+/** Where commands are found first, whatever PATH the agent was started with. */
 const UNIX_PATH = [
   ...["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"],
   ...["/sbin", "/bin"],
@@ -40,16 +42,27 @@ export interface ExecProcessSink {
   ended(exit: ExecExit): void;
 }
 
-type PipedProcess = Bun.Subprocess<"ignore", "pipe", "pipe">;
-type PipeReader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+type Child = Bun.Subprocess;
+type Output = ReadableStream<Uint8Array<ArrayBuffer>>;
+type OutputReader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+
+/** A program that was started, and what comes out of it. */
+interface Spawned {
+  readonly child: Child;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** To be called once, when nobody reads any more. */
+  readonly release: () => void;
+}
 
 /**
  * Starts a program for somebody who is far away: without a shell, a terminal
  * or input, in a small environment of our own and a process group of its own.
  *
- * @param argv A name to be found in the system's directories, or an absolute
- * path, and its arguments.
- * @throws {Fault} `programMissing` if it cannot be started.
+ * @param argv A name to be found in the system's directories or, behind them,
+ * in our own PATH; or an absolute path; and its arguments.
+ * @throws {Fault} `programMissing` if it cannot be started, `execRefused` for
+ * words that Windows would not hand on as they are.
  */
 export function startExecProcess(
   argv: readonly string[],
@@ -66,15 +79,7 @@ export function startExecProcess(
   }
   checkBatchWords(program, args);
   try {
-    const child = Bun.spawn([program, ...args], {
-      cwd: IS_WINDOWS ? homedir() : "/",
-      env,
-      stdio: ["ignore", "pipe", "pipe"],
-      // A session of its own, whose processes can be ended as a whole.
-      detached: !IS_WINDOWS,
-      windowsHide: true,
-    });
-    return new ExecProcess(child, sink);
+    return new ExecProcess(spawn([program, ...args], env), sink);
   } catch (error) {
     const code = errorCode(error) ?? "no code";
     throw new Fault(
@@ -82,6 +87,48 @@ export function startExecProcess(
       `Cannot start ${name}: the system says ${code}`,
       { hint: "Check that it runs on its own", cause: error },
     );
+  }
+}
+
+function spawn(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Spawned {
+  const options = {
+    cwd: IS_WINDOWS ? homedir() : "/",
+    env,
+    // A session of its own, whose processes can be ended as a whole.
+    detached: !IS_WINDOWS,
+    windowsHide: true,
+  };
+  const pipes = openPipes(2, UNIX_PATH);
+  const [stdout, stderr] = pipes ?? [];
+  if (!pipes || !stdout || !stderr) {
+    const stdio = ["ignore", "pipe", "pipe"] as const;
+    const child = Bun.spawn([...argv], { ...options, stdio: [...stdio] });
+    const { stdout, stderr } = child;
+    return { child, stdout, stderr, release: () => undefined };
+  }
+  const release = () => {
+    for (const { readFd } of pipes) closeSync(readFd);
+  };
+  try {
+    const child = Bun.spawn([...argv], {
+      ...options,
+      stdio: ["ignore", stdout.writeFd, stderr.writeFd],
+    });
+    return {
+      child,
+      stdout: Bun.file(stdout.readFd).stream(),
+      stderr: Bun.file(stderr.readFd).stream(),
+      release,
+    };
+  } catch (error) {
+    release();
+    throw error;
+  } finally {
+    // Only the program's own are left, so that its end is seen.
+    for (const { writeFd } of pipes) closeSync(writeFd);
   }
 }
 
@@ -95,12 +142,18 @@ function checkBatchWords(program: string, args: readonly string[]): void {
   );
 }
 
+/** The system's directories, then the agent's own: migasfree may be there. */
+function unixPath(own = ""): string {
+  const dirs = own.split(delimiter).filter((dir) => isAbsolute(dir));
+  return [...new Set([...UNIX_PATH.split(delimiter), ...dirs])].join(delimiter);
+}
+
 function environment(): Record<string, string> {
   const own = IS_WINDOWS
     ? Object.fromEntries(
       WINDOWS_VARIABLES.map((name) => [name, process.env[name] ?? ""]),
     )
-    : { PATH: UNIX_PATH, HOME: homedir() };
+    : { PATH: unixPath(process.env["PATH"]), HOME: homedir() };
   // migasfree is written in Python, which else keeps 8 KiB back from a pipe.
   return { ...own, LANG: "C.UTF-8", PYTHONUNBUFFERED: "1" };
 }
@@ -109,28 +162,26 @@ function environment(): Record<string, string> {
 export class ExecProcess {
   /** Resolves when it has gone and, if it was to end, its group as well. */
   readonly gone: Promise<void>;
-  readonly #child: PipedProcess;
+  readonly #child: Child;
   readonly #sink: ExecProcessSink;
-  readonly #readers: readonly PipeReader[];
+  readonly #readers: readonly OutputReader[];
   /** Set while nothing may be told. */
   #resumed: PromiseWithResolvers<void> | undefined;
   #chunkCount = 0;
   #isAbandoned = false;
   #ending: Promise<void> | undefined;
 
-  constructor(child: PipedProcess, sink: ExecProcessSink) {
-    this.#child = child;
+  constructor(spawned: Spawned, sink: ExecProcessSink) {
+    this.#child = spawned.child;
     this.#sink = sink;
-    const [stdout, stderr] = [
-      child.stdout.getReader(),
-      child.stderr.getReader(),
-    ];
+    const stdout = spawned.stdout.getReader();
+    const stderr = spawned.stderr.getReader();
     this.#readers = [stdout, stderr];
     const read = Promise.all([
       this.#read("stdout", stdout),
       this.#read("stderr", stderr),
     ]);
-    this.gone = this.#run(read);
+    this.gone = this.#run(read.finally(spawned.release));
   }
 
   /** Reads no more: once its pipes are full, the program waits. */
@@ -172,7 +223,7 @@ export class ExecProcess {
   }
 
   /** Reads one chunk at a time: what is not asked for stays in the pipe. */
-  async #read(output: ExecOutput, reader: PipeReader): Promise<void> {
+  async #read(output: ExecOutput, reader: OutputReader): Promise<void> {
     for (;;) {
       await this.#whenResumed();
       const { done, value } = await reader.read();
@@ -193,7 +244,7 @@ export class ExecProcess {
   }
 }
 
-function exitOf({ signalCode }: PipedProcess, exitCode: number): ExecExit {
+function exitOf({ signalCode }: Child, exitCode: number): ExecExit {
   if (signalCode === null) return { code: exitCode >>> 0 };
   // A real-time signal has a number and no name.
   const isNamed = typeof signalCode === "string";
@@ -201,7 +252,7 @@ function exitOf({ signalCode }: PipedProcess, exitCode: number): ExecExit {
 }
 
 /** Resolves when nobody is left in the program's group. */
-async function endGroup(child: PipedProcess): Promise<void> {
+async function endGroup(child: Child): Promise<void> {
   signalGroup(child, "SIGTERM");
   const endMs = performance.now() + PROGRAM_GRACE_MS;
   while (signalGroup(child, 0)) {
@@ -215,7 +266,7 @@ async function endGroup(child: PipedProcess): Promise<void> {
 
 /** Returns whether anybody is there to hear it. */
 function signalGroup(
-  child: PipedProcess,
+  child: Child,
   signal: "SIGTERM" | "SIGKILL" | 0,
 ): boolean {
   if (IS_WINDOWS) return endTree(child);
@@ -228,7 +279,7 @@ function signalGroup(
 }
 
 /** Windows knows no group: its own tool goes from parent to child. */
-function endTree(child: PipedProcess): boolean {
+function endTree(child: Child): boolean {
   if (child.exitCode !== null) return false;
   const { SYSTEMROOT = "C:\\Windows" } = process.env;
   const taskkill = `${SYSTEMROOT}\\System32\\taskkill.exe`;

@@ -12,8 +12,14 @@ export interface IdentityPaths {
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
   /**
+   * A later certificate for the same key, if it is there: what cannot be read
+   * or does not fit is left aside, and the one in `certFile` holds.
+   */
+  readonly renewedFile?: string | undefined;
+  /**
    * Whether `caFile` is believed beside the authorities of the system, and
-   * need not be there yet. Else it alone is believed.
+   * need not be there yet; without one, they alone are. Else it alone is
+   * believed.
    */
   readonly isCaAdded?: boolean;
   /** Whether certificate and key need not be there yet, neither of them. */
@@ -45,18 +51,21 @@ export class IdentityFiles {
     if (this.#material && stamp === this.#stamp) return this.#material;
     const { caFile, certFile, keyFile, isCaAdded = false, isPairOptional } =
       this.#paths;
-    const [ca, cert, key] = await Promise.all([
+    const [ca, first, key] = await Promise.all([
       readPem(caFile, "CA certificate", this.#mayLackCa),
       readPem(certFile, "certificate", this.#mayLackPair),
       readPem(keyFile, "key", this.#mayLackPair),
     ]);
+    const cert = await later(first, key, this.#paths.renewedFile);
     if (cert !== undefined && key !== undefined) {
       checkPair(cert, key, certFile ?? "", keyFile ?? "");
     } else if (isPairOptional && cert !== key) {
       throw halfPair(certFile ?? "", keyFile ?? "");
     }
     const material = {
-      ca: ca !== undefined && isCaAdded ? besideSystem(ca) : ca,
+      ca: isCaAdded && (ca !== undefined || caFile === undefined)
+        ? besideSystem(ca)
+        : ca,
       cert,
       key,
       insecure: this.#insecure,
@@ -98,8 +107,10 @@ export class IdentityFiles {
   }
 
   get #watched(): string[] {
-    const { caFile, certFile, keyFile } = this.#paths;
-    return [caFile, certFile, keyFile].filter((path) => path !== undefined);
+    const { caFile, certFile, keyFile, renewedFile } = this.#paths;
+    return [caFile, certFile, keyFile, renewedFile].filter((path) =>
+      path !== undefined
+    );
   }
 
   #stampNow(): string {
@@ -110,6 +121,26 @@ export class IdentityFiles {
 function isSame(now: TlsMaterial, last: TlsMaterial | undefined): boolean {
   return last !== undefined && now.ca === last.ca && now.cert === last.cert &&
     now.key === last.key;
+}
+
+/** Returns what is in `renewedFile` if it fits, and ends later than `cert`. */
+async function later(
+  cert: string | undefined,
+  key: string | undefined,
+  renewedFile: string | undefined,
+): Promise<string | undefined> {
+  if (cert === undefined || key === undefined || renewedFile === undefined) {
+    return cert;
+  }
+  try {
+    const text = await readPem(renewedFile, "renewed certificate", true);
+    const renewed = new X509Certificate(text ?? "");
+    const isLater = renewed.validToDate > new X509Certificate(cert).validToDate;
+    const isOurs = renewed.checkPrivateKey(createPrivateKey(key));
+    return isLater && isOurs ? text : cert;
+  } catch {
+    return cert; // Nobody is locked out by a file that is only an extra.
+  }
 }
 
 async function readPem(
@@ -141,10 +172,10 @@ async function readIfThere(
 }
 
 /** Returns `ca` with the authorities of the system; Bun's where it has none. */
-function besideSystem(ca: string): string {
+function besideSystem(ca: string | undefined): string {
   const system = getCACertificates("system");
   const others = system.length > 0 ? system : getCACertificates("bundled");
-  return [ca, ...others].join("\n");
+  return [...ca === undefined ? [] : [ca], ...others].join("\n");
 }
 
 function halfPair(certFile: string, keyFile: string): Fault {

@@ -77,10 +77,19 @@ function isOwn(host: string, own: ReadonlySet<string>): boolean {
 
 function ownAddresses(): ReadonlySet<string> {
   return new Set(
-    Object.values(networkInterfaces())
+    Object.values(interfaces())
       .flatMap((entries) => entries ?? [])
       .map(({ address }) => address.toLowerCase()),
   );
+}
+
+function interfaces(): ReturnType<typeof networkInterfaces> {
+  try {
+    return networkInterfaces();
+  } catch {
+    // A service without AF_NETLINK may not ask: loopback is ours in any case.
+    return {};
+  }
 }
 
 function readTable(): Promise<ListenerTable | undefined> {

@@ -203,8 +203,8 @@ function deviceOf(row: DeviceRow): StoredDevice {
   return { ...row, services: JSON.parse(row.services) };
 }
 
-/** SQLite folds ASCII only. */
-function folded(name: string): string {
+/** As names are compared: SQLite folds ASCII only. */
+export function folded(name: string): string {
   return name.normalize("NFC").toLowerCase();
 }
 

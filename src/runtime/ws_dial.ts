@@ -1,6 +1,7 @@
 import WebSocket from "ws";
 import { Fault } from "../protocol/fault.ts";
 import { STREAM_MESSAGE_MAX_BYTES } from "../protocol/limits.ts";
+import { V1_MESSAGE_MAX_BYTES } from "../protocol/v1_message.ts";
 import { answerFault } from "../transport/answer_fault.ts";
 import type { Link } from "../transport/link.ts";
 import { dialFault } from "./dial_fault.ts";
@@ -19,7 +20,8 @@ export interface TlsMaterial {
 
 export interface DialRequest {
   readonly url: string;
-  readonly subprotocol: string;
+  /** Undefined: none is offered, which is how protocol 1 begins. */
+  readonly subprotocol: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly tls: TlsMaterial;
   /** `http://user:password@host:port` of an HTTP CONNECT proxy. */
@@ -97,10 +99,11 @@ function subprotocolRefused(): Fault {
 
 function newSocket(request: DialRequest): WebSocket {
   const { tls } = request;
-  return new WebSocket(request.url, [request.subprotocol], {
+  const { subprotocol } = request;
+  return new WebSocket(request.url, subprotocol ? [subprotocol] : [], {
     headers: { ...request.headers },
     perMessageDeflate: false,
-    maxPayload: STREAM_MESSAGE_MAX_BYTES,
+    maxPayload: subprotocol ? STREAM_MESSAGE_MAX_BYTES : V1_MESSAGE_MAX_BYTES,
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),

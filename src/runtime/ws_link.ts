@@ -44,6 +44,8 @@ export class WsLink implements Link {
     socket.on("close", this.#onClose);
     // An error is followed by a close, sooner or later: that is what we tell.
     socket.on("error", this.#onError);
+    socket.on("ping", this.#onAlive);
+    socket.on("pong", this.#onAlive);
     socket.pause();
   }
 
@@ -69,6 +71,10 @@ export class WsLink implements Link {
     if (socket.readyState !== socket.OPEN) return;
     socket.send(message, this.#onSent);
     if (socket.bufferedAmount > DRAIN_ABOVE_BYTES) this.#congested = true;
+  }
+
+  ping(): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
   }
 
   pause(): void {
@@ -103,6 +109,10 @@ export class WsLink implements Link {
     if (this.#handlers) return this.#handlers.message(message);
     this.#early.push(message);
     if (this.#early.length > EARLY_MAX_COUNT) this.#socket.terminate();
+  };
+
+  readonly #onAlive = (): void => {
+    this.#handlers?.alive?.();
   };
 
   readonly #onSent = (): void => {

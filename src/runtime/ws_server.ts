@@ -6,6 +6,7 @@ import { getRequestListener } from "@hono/node-server";
 import { WebSocketServer } from "ws";
 import { Fault } from "../protocol/fault.ts";
 import { STREAM_MESSAGE_MAX_BYTES } from "../protocol/limits.ts";
+import { V1_MESSAGE_MAX_BYTES } from "../protocol/v1_message.ts";
 import type { Link } from "../transport/link.ts";
 import type { Caller, PeerCertificate, Visitor } from "../transport/visitor.ts";
 import { plainAddress } from "./plain_address.ts";
@@ -85,14 +86,17 @@ export async function listenWebSockets(
 }
 
 function newHttpServer(ports: ServerPorts, timers: RequestTimers): Server {
-  const webSockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: STREAM_MESSAGE_MAX_BYTES,
-    // The visitor has chosen by the time this is asked.
-    handleProtocols: (_offered, request) => chosen.get(request) ?? false,
-  });
   const chosen = new WeakMap<IncomingMessage, string>();
+  const serverFor = (maxPayload: number) =>
+    new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload,
+      // The visitor has chosen by the time this is asked.
+      handleProtocols: (_offered, request) => chosen.get(request) ?? false,
+    });
+  const webSockets = serverFor(STREAM_MESSAGE_MAX_BYTES);
+  const v1WebSockets = serverFor(V1_MESSAGE_MAX_BYTES);
   const listener = getRequestListener(
     (request, { incoming }) =>
       ports.request(request, callerOf(incoming as IncomingMessage)),
@@ -107,9 +111,10 @@ function newHttpServer(ports: ServerPorts, timers: RequestTimers): Server {
     // The base only completes a relative reference; nothing of it is used.
     const url = URL.parse(request.url ?? "", "http://localhost");
     if (!url) return refuse(socket, 400, pathInvalid());
-    const accept = (subprotocol: string) => {
-      chosen.set(request, subprotocol);
-      return upgrade(webSockets, request, socket, head);
+    const accept = (subprotocol: string | undefined) => {
+      if (subprotocol !== undefined) chosen.set(request, subprotocol);
+      const server = subprotocol === undefined ? v1WebSockets : webSockets;
+      return upgrade(server, request, socket, head);
     };
     ports.visit(visitorOf(request, url, socket, accept));
   });

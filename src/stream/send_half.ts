@@ -1,7 +1,9 @@
 import { Fault } from "../protocol/fault.ts";
 import type { EndMessage } from "../protocol/stream_message.ts";
+import { ReplayAllowance } from "./replay_allowance.ts";
 import { ReplayBuffer } from "./replay_buffer.ts";
 import { SendQueue } from "./send_queue.ts";
+import type { WindowBudget } from "./window_budget.ts";
 
 /** What the sending half makes happen. */
 export interface SendSink {
@@ -31,6 +33,7 @@ export class SendHalf {
   readonly #sink: SendSink;
   readonly #queue = new SendQueue();
   readonly #replay = new ReplayBuffer();
+  readonly #allowance: ReplayAllowance;
   #state: SendState = "open";
   #link: LinkState = "ready";
   #sentOffset = 0;
@@ -39,9 +42,10 @@ export class SendHalf {
   #localReading = true;
 
   /** @param limitOffset What may be sent before the first acknowledgement. */
-  constructor(sink: SendSink, limitOffset: number) {
+  constructor(sink: SendSink, limitOffset: number, budget: WindowBudget) {
     this.#sink = sink;
     this.#limitOffset = limitOffset;
+    this.#allowance = new ReplayAllowance(budget);
   }
 
   get sentBytes(): number {
@@ -114,6 +118,7 @@ export class SendHalf {
     this.#acknowledgedOffset = offset;
     this.#replay.trim(offset);
     this.#limitOffset = Math.max(this.#limitOffset, offset + windowBytes);
+    this.#allowance.granted(windowBytes);
     const isAll = this.#state === "ended" && offset === this.#endOffset;
     if (isAll) this.#state = "acknowledged";
     this.#pump();
@@ -123,6 +128,7 @@ export class SendHalf {
     this.#state = "closed";
     this.#queue.clear();
     this.#replay.clear();
+    this.#allowance.release();
   }
 
   /** How far this direction has come, with the end that counts as one. */
@@ -134,7 +140,9 @@ export class SendHalf {
   #pump(): void {
     if (this.#state === "closed") return;
     while (this.#link === "ready") {
-      const room = this.#limitOffset - this.#sentOffset;
+      const credit = this.#limitOffset - this.#sentOffset;
+      const kept = this.#allowance.sizeBytes - this.#replay.bytes;
+      const room = Math.min(credit, kept);
       const chunk = this.#queue.take(room);
       if (!chunk) break;
       this.#sentOffset += chunk.byteLength;

@@ -37,9 +37,18 @@ export class StreamEnd {
   #untold: Fault | undefined;
   #finished = false;
 
-  constructor(sink: StreamSink, budget: WindowBudget) {
+  /**
+   * @param budget What this end's windows may take, of those it grants.
+   * @param sendBudget What it may keep of what it sends, if the other end
+   * grants as much; both may be one.
+   */
+  constructor(
+    sink: StreamSink,
+    budget: WindowBudget,
+    sendBudget: WindowBudget = budget,
+  ) {
     this.#sink = sink;
-    this.#send = new SendHalf(sink, WINDOW_INITIAL_BYTES);
+    this.#send = new SendHalf(sink, WINDOW_INITIAL_BYTES, sendBudget);
     this.#receive = new ReceiveHalf(sink, budget);
   }
 

@@ -22,26 +22,51 @@ export function answerFault(answer: JsonAnswer, url: string): Fault {
     const { code, message, hint } = said;
     return new Fault(code, message, { hint, retryAfterMs });
   }
-  if (status === 401 || status === 403) {
-    return new Fault(
-      "roleRefused",
-      `Cannot enter ${host}: it answered ${status}`,
-      {
-        hint: "Check that the certificate is for this role and site",
-        retryAfterMs,
-      },
-    );
+  const { code, fact, hint } = meaningOf(status);
+  const refusal = code === "roleRefused" ? "Cannot enter" : "Cannot use";
+  return new Fault(code, `${refusal} ${host}: ${fact}`, { hint, retryAfterMs });
+}
+
+/** What a status says without a word of a gateway, as proxies answer. */
+function meaningOf(
+  status: number,
+): { code: FaultCode; fact: string; hint: string } {
+  const fact = `it answered ${status}`;
+  switch (status) {
+    case 401:
+    case 403:
+      return {
+        code: "roleRefused",
+        fact,
+        hint: "Use a certificate of this site: OU=ADMINS for an operator, " +
+          "OU=COMPUTERS for a computer",
+      };
+    case 404:
+      return {
+        code: "gatewayRefused",
+        fact,
+        hint: "Check that the address is a gateway's, ending in /tunnel",
+      };
+    case 429:
+      return {
+        code: "quotaExceeded",
+        fact: "it is asked too often (429)",
+        hint: "Wait 10 seconds, or raise RATE_LIMIT of the site's proxy",
+      };
+    case 503:
+      return {
+        code: "gatewayRefused",
+        fact: "nobody serves this behind its proxy (503)",
+        hint: "Try again later; the manager answers only the networks of " +
+          "the site's NETWORK_MNG",
+      };
+    default:
+      return {
+        code: "gatewayRefused",
+        fact,
+        hint: "Try again later, or look at the gateway's log",
+      };
   }
-  return new Fault(
-    "gatewayRefused",
-    `Cannot use ${host}: it answered ${status}`,
-    {
-      hint: status === 404
-        ? "Check that the address is a gateway's, ending in /tunnel"
-        : "Try again later, or look at the gateway's log",
-      retryAfterMs,
-    },
-  );
 }
 
 function saidIn(body: unknown): Said | undefined {

@@ -41,11 +41,21 @@ export type AfterSleep =
 export class Heartbeats {
   readonly #clock: Clock;
   readonly #afterSleep: AfterSleep;
+  readonly #network: () => string;
   readonly #entries = new Set<Entry>();
 
-  constructor(clock: Clock, afterSleep: AfterSleep) {
+  /**
+   * @param network Says something else whenever this machine's addresses have
+   * changed: links over one that is gone are dead, and nobody is told.
+   */
+  constructor(
+    clock: Clock,
+    afterSleep: AfterSleep,
+    network: () => string = () => "",
+  ) {
     this.#clock = clock;
     this.#afterSleep = afterSleep;
+    this.#network = network;
   }
 
   watch(watched: Watched, values: HeartbeatValues): Watch {
@@ -59,6 +69,7 @@ export class Heartbeats {
 
   /** Ticks until `signal` aborts. @throws `signal.reason` */
   async run(signal: AbortSignal): Promise<never> {
+    let network = this.#network();
     for (;;) {
       const monotonicMs = this.#clock.now();
       const wallMs = this.#clock.wallNow();
@@ -67,15 +78,19 @@ export class Heartbeats {
         this.#clock.now() - monotonicMs,
         this.#clock.wallNow() - wallMs,
       );
-      this.#tick(sleptMs > TICK_MS + ASLEEP_AFTER_MS);
+      const lastNetwork = network;
+      network = this.#network();
+      const slept = sleptMs > TICK_MS + ASLEEP_AFTER_MS;
+      this.#tick(slept, network !== lastNetwork);
     }
   }
 
-  #tick(slept: boolean): void {
+  #tick(slept: boolean, moved: boolean): void {
     for (const entry of [...this.#entries]) {
       // One link's end may have stopped the watch over another.
       if (!this.#entries.has(entry)) continue;
       if (slept) entry.woke(this.#afterSleep);
+      else if (moved) entry.probe();
       const silentMs = entry.tick();
       if (silentMs === undefined) continue;
       this.#entries.delete(entry);
@@ -90,7 +105,7 @@ class Entry {
   readonly #clock: Clock;
   #heardAtMs: number;
   #saidAtMs: number;
-  /** Set while an answer is due that proves the link alive after a sleep. */
+  /** Set while an answer is due that proves the link alive. */
   #probedAtMs: number | undefined;
 
   constructor(watched: Watched, values: HeartbeatValues, clock: Clock) {
@@ -108,6 +123,14 @@ class Entry {
 
   woke(afterSleep: AfterSleep): void {
     if (afterSleep === "forgive") return this.heard();
+    // An answer that was due before could not come while we slept.
+    this.#probedAtMs = undefined;
+    this.probe();
+  }
+
+  /** Asks for an answer, unless one is due already. */
+  probe(): void {
+    if (this.#probedAtMs !== undefined) return;
     this.#probedAtMs = this.#clock.now();
     this.#saidAtMs = this.#probedAtMs;
     this.watched.beat(true);

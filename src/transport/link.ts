@@ -11,6 +11,8 @@ export interface LinkHandlers {
   message(message: string | Uint8Array): void;
   /** `bufferedBytes` was high, and has fallen to nothing. */
   drain(): void;
+  /** The peer's WebSocket answered a ping, or sent one (RFC 6455 §5.5.2). */
+  alive?(): void;
   /** The last call, exactly once. */
   closed(end: LinkEnd): void;
 }
@@ -34,6 +36,12 @@ export interface Link {
 
   /** Queues `message`; does nothing once the link is closing. */
   send(message: string | Uint8Array): void;
+
+  /**
+   * Sends a WebSocket ping: for peers that have no heartbeat messages, since
+   * proxies answer or swallow it (docs/PROTOCOL.md §6).
+   */
+  ping(): void;
 
   /**
    * Stops reading, so that the peer feels it. What one read of the socket has

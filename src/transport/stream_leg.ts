@@ -35,8 +35,12 @@ export interface LegOwner {
   legFinished(): void;
   /** What the peer said may not be said. */
   legFailed(fault: Fault): void;
-  /** The last call, exactly once. */
-  legClosed(leg: StreamLeg, fault: Fault): void;
+  /**
+   * The last call, exactly once.
+   *
+   * @param isHeard It closed with a goodbye: ours was heard, if we said one.
+   */
+  legClosed(leg: StreamLeg, fault: Fault, isHeard: boolean): void;
 }
 
 export interface LegPorts {
@@ -118,10 +122,10 @@ export class StreamLeg implements LinkHandlers {
   }
 
   closed(end: LinkEnd): void {
-    const isGoodbye = end.code === NORMAL_CLOSE && this.#resumeOffset &&
-      (this.#state === "joining" || this.#state === "resuming");
-    if (isGoodbye) this.#owner.legFinished();
-    this.#ended(faultOfEnd(end));
+    const isGoodbye = end.code === NORMAL_CLOSE;
+    const isEarly = this.#state === "joining" || this.#state === "resuming";
+    if (isGoodbye && isEarly && this.#resumeOffset) this.#owner.legFinished();
+    this.#ended(faultOfEnd(end), isGoodbye);
   }
 
   #text(text: string): void {
@@ -192,16 +196,16 @@ export class StreamLeg implements LinkHandlers {
   /** Ends a link that is thought dead: whoever is there still learns why. */
   #end(fault: Fault): void {
     closeWithFault(this.#link, fault);
-    this.#ended(fault);
+    this.#ended(fault, false);
     this.#link.terminate();
   }
 
-  #ended(fault: Fault): void {
+  #ended(fault: Fault, isHeard: boolean): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#watch?.stop();
     this.#joinDeadline.abort();
-    this.#owner.legClosed(this, fault);
+    this.#owner.legClosed(this, fault, isHeard);
   }
 }
 

@@ -4,6 +4,7 @@ import { StreamEnd, type StreamSink } from "../stream/stream_end.ts";
 import type { WindowBudget } from "../stream/window_budget.ts";
 import type { ByteSocket } from "./byte_socket.ts";
 import type { Link } from "./link.ts";
+import { linger } from "./linger.ts";
 import { closeWithFault } from "./link_end.ts";
 import { type LegOwner, type LegPorts, StreamLeg } from "./stream_leg.ts";
 import { type ResumePorts, WayBack, type WayBackOwner } from "./way_back.ts";
@@ -77,6 +78,8 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
   /** Undefined: there is none. */
   readonly #wayBack: WayBack | undefined;
   #fault: Fault | undefined;
+  /** Aborts when it is told to stop. */
+  readonly #stopped = new AbortController();
 
   constructor(
     socket: ByteSocket,
@@ -101,6 +104,7 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
   }
 
   stop(fault: Fault): void {
+    this.#stopped.abort(fault);
     // Without a link to say it over, nobody waits for one.
     if (this.#wayBack?.isAway) this.#end.abandon(fault);
     else this.#end.localFailed(fault);
@@ -124,7 +128,9 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
   }
 
   legResumed(offset: number): void {
-    this.#wayBack?.back();
+    // Its end, which counts as one, is no byte.
+    const replayedBytes = Math.max(0, this.#end.counts.sentBytes - offset);
+    this.#wayBack?.back(replayedBytes);
     this.#end.linkBack(offset, this.#ports.clock.now());
   }
 
@@ -148,13 +154,13 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
     this.stop(fault);
   }
 
-  legClosed(leg: StreamLeg, fault: Fault): void {
+  legClosed(leg: StreamLeg, fault: Fault, isHeard: boolean): void {
     if (leg !== this.#leg) return;
     this.#leg = undefined;
     const isOver = this.#over.signal.aborted;
     if (!isOver && this.#mayResume(fault)) return this.#detach(fault);
     this.#end.abandon(fault);
-    if (isOver) this.#settle();
+    if (isOver) this.#leave(isHeard);
   }
 
   // From the stream's machine.
@@ -195,17 +201,38 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
     else this.#settle();
   }
 
+  /** All is said here; the other end may not have heard it. */
+  #leave(isHeard: boolean): void {
+    const { resume } = this.#ports;
+    const joined = this.#joined;
+    const isNeeded = !isHeard && !this.#fault && this.#mayResume(undefined);
+    if (!isNeeded || !joined || !resume) return this.#settle();
+    const { receivedBytes, sentBytes } = this.#end.counts;
+    const detachMs = joined.detach_ms ?? resume.lingerMs;
+    const lingerMs = Math.min(resume.lingerMs, detachMs);
+    // The end counts as one, in both directions.
+    const [sentOffset, receivedOffset] = [sentBytes + 1, receivedBytes + 1];
+    const { signal } = this.#stopped;
+    void linger(
+      { joined, sentOffset, receivedOffset },
+      { ...this.#ports, resume, lingerMs },
+      signal,
+    ).then(() => this.#settle());
+  }
+
   #settle(): void {
     const { sentBytes, receivedBytes } = this.#end.counts;
     this.#resolve({ sentBytes, receivedBytes, fault: this.#fault });
   }
 
-  #mayResume(fault: Fault): boolean {
+  #mayResume(fault: Fault | undefined): boolean {
     const { resume_token: token, detach_ms: detachMs } = this.#joined ?? {};
     if (!this.#wayBack || !token || detachMs === 0) return false;
-    // Once we are on the way back, all that may mend itself is tried again.
+    if (!fault) return true;
+    // Once we are on the way back, all that may mend itself is tried again. A
+    // link that replaced ours is one that we have given up: it came late.
     return this.#wayBack.isAway
-      ? FAULTS[fault.code].retry === "backoff"
+      ? FAULTS[fault.code].retry === "backoff" || fault.code === "linkReplaced"
       : RESUMABLE.includes(fault.code);
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Fault } from "../protocol/fault.ts";
 import { Backoff } from "./backoff.ts";
+import type { Progress } from "./progress.ts";
 
 export interface SupervisePorts {
   readonly clock: Clock;
@@ -12,7 +13,12 @@ export interface SupervisePorts {
   readonly capMs: () => number;
   /** Resolves when something changed that makes an early attempt worth it. */
   readonly changed: (signal: AbortSignal) => Promise<void>;
+  /** Told of each step; what `once` does in between is its own to tell. */
+  readonly progress?: Progress | undefined;
 }
+
+/** How long an attempt may take until it stands, or has failed. */
+export const ATTEMPT_MAX_MS = 60_000;
 
 /**
  * Runs `once` again and again until `signal` aborts.
@@ -28,10 +34,11 @@ export async function superviseLink(
   ports: SupervisePorts,
   signal: AbortSignal,
 ): Promise<never> {
-  const { clock, log } = ports;
+  const { clock, log, progress } = ports;
   const backoff = new Backoff(ports.random);
   for (;;) {
     signal.throwIfAborted();
+    progress?.step(ATTEMPT_MAX_MS);
     let stoodAtMs: number | undefined;
     const stood = () => void (stoodAtMs ??= clock.now());
     // Even a bug that throws at once, before it returns a promise.
@@ -41,6 +48,7 @@ export async function superviseLink(
     const waitMs = backoff.next(fault, livedMs, ports.capMs());
     const event = stoodAtMs === undefined ? "link.failed" : "link.lost";
     log.warn(event, { attempt: backoff.failures, waitMs }, fault);
+    progress?.step(waitMs);
     await sleepOrChange(waitMs, ports, signal);
   }
 }

@@ -31,8 +31,14 @@ export interface Visitor extends Caller {
   /** Subprotocols offered, in the caller's order (RFC 6455 §4.1). */
   readonly subprotocols: readonly string[];
 
-  /** Completes the handshake. @throws {Fault} `linkLost` if the caller has left. */
-  readonly accept: (subprotocol: string) => Promise<Link>;
+  /**
+   * Completes the handshake.
+   *
+   * @param subprotocol Undefined: none is selected, which is protocol 1; the
+   * link then takes messages up to V1_MESSAGE_MAX_BYTES.
+   * @throws {Fault} `linkLost` if the caller has left.
+   */
+  readonly accept: (subprotocol: string | undefined) => Promise<Link>;
 
   /** Answers the handshake with an HTTP status and the fault as JSON. */
   readonly refuse: (status: number, fault: Fault) => void;

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { Fault, FAULTS } from "../protocol/fault.ts";
 import type { Joined } from "../protocol/stream_message.ts";
+import { dialAbreast } from "./dial_abreast.ts";
 import type { Link } from "./link.ts";
 
 /** docs/PROTOCOL.md §10: at once, then up to 100 ms, doubling to 2 s. */
@@ -19,10 +20,15 @@ export interface ResumePorts {
   readonly dial: (token: string, signal: AbortSignal) => Promise<Link>;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /**
+   * How long an end that is complete stays for the other one, whose link was
+   * lost with the goodbye; never longer than the detach time.
+   */
+  readonly lingerMs: number;
   /** The link is gone; a new one is being dialed. */
   readonly lost: (fault: Fault) => void;
-  /** The stream goes on, `ms` after its link was lost. */
-  readonly back: (ms: number) => void;
+  /** The stream goes on, `ms` after its link was lost; so much is sent again. */
+  readonly back: (ms: number, replayedBytes: number) => void;
 }
 
 /** Who wants a new link. */
@@ -113,12 +119,12 @@ export class WayBack {
   }
 
   /** The stream goes on over a new link. */
-  back(): void {
+  back(replayedBytes: number): void {
     this.#wait?.abort();
     this.#wait = undefined;
     this.#backAtMs = this.#clock.now();
     const ms = this.#backAtMs - (this.#absence?.atMs ?? this.#backAtMs);
-    this.#resume.back(Math.round(ms));
+    this.#resume.back(Math.round(ms), replayedBytes);
   }
 
   async #giveUpAfter(
@@ -137,7 +143,11 @@ export class WayBack {
   /** @throws {Fault} One that another attempt would not mend. */
   async #dial(token: string): Promise<Link | undefined> {
     try {
-      return await this.#resume.dial(token, this.#over);
+      return await dialAbreast(
+        (signal) => this.#resume.dial(token, signal),
+        this.#clock,
+        this.#over,
+      );
     } catch (error) {
       this.#over.throwIfAborted();
       const fault = Fault.from(error);

@@ -1,9 +1,7 @@
 import { expect, test } from "bun:test";
-import {
-  type CommandOwner,
-  CommandRunner,
-} from "../../src/agent/command_runner.ts";
+import { CommandRunner } from "../../src/agent/command_runner.ts";
 import { Fault } from "../../src/protocol/fault.ts";
+import type { ExecHearer } from "../../src/transport/exec_server.ts";
 import { ListLog } from "../support/list_log.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { FakeCommands } from "./fake_command.ts";
@@ -11,7 +9,7 @@ import { FakeCommands } from "./fake_command.ts";
 const CALLER = { tunnelId: "t1", operator: "ana" };
 const SYNC = { argv: ["migasfree", "sync"] };
 
-class Owner implements CommandOwner {
+class Owner implements ExecHearer {
   readonly heard: string[] = [];
 
   output(output: string, chunk: Uint8Array): void {
@@ -78,7 +76,7 @@ test("CommandRunner starts nothing that is not allowed, and says so once", () =>
   expect(owner.heard).toEqual([]);
 });
 
-test("CommandRunner runs no more at once than it may, until one has gone", async () => {
+test("CommandRunner runs no more at once than it may, until one has ended", () => {
   const { commands, runner, owner } = bench();
   runner.run(SYNC, CALLER, owner);
   runner.run(SYNC, CALLER, owner);
@@ -86,13 +84,7 @@ test("CommandRunner runs no more at once than it may, until one has gone", async
     "quotaExceeded: Cannot run migasfree sync: " +
       "2 commands run already, the limit",
   );
-  // It has ended for its operator, but its group is still there.
-  commands.last.sink.ended({ code: 0 });
-  await settle();
-  expect(faultOf(() => runner.run(SYNC, CALLER, owner)))
-    .toStartWith("quotaExceeded");
-  commands.started[0]?.exit(0);
-  await settle();
+  commands.last.exit(0);
   expect(faultOf(() => runner.run(SYNC, CALLER, owner))).toBe("none");
 });
 
@@ -133,7 +125,11 @@ test("CommandRunner ends what runs when it is disposed, waits for it and takes n
   expect([commands.last.calls, isDisposed]).toEqual([["stop"], false]);
   expect(faultOf(() => runner.run(SYNC, CALLER, owner)))
     .toBe("agentStopping: The agent of this device is stopping");
-  commands.last.die("SIGTERM");
+  // It has ended for its operator, but its group is still there.
+  commands.last.sink.ended({ signal: "SIGTERM" });
+  await settle();
+  expect(isDisposed).toBeFalse();
+  commands.last.leave();
   await disposing;
   expect(commands.started.length).toBe(1);
 });

@@ -33,11 +33,13 @@ test("agentConfig() fills in every default", () => {
     name: "pc-7.example.org",
     manager: undefined,
     gatewayUrl: "wss://mf.example.org/tunnel",
+    protocol: "auto",
     caFile: undefined,
     certFile: undefined,
     keyFile: undefined,
     isCaAdded: false,
     isPairOptional: false,
+    renewedFile: undefined,
     proxy: undefined,
     stateDir: "/var/lib/migasfree-agent",
     statusSocket: "/var/lib/migasfree-agent/agent.sock",
@@ -49,6 +51,7 @@ test("agentConfig() fills in every default", () => {
       ["vnc", { host: "127.0.0.1", port: 5900 }],
       ["rdp", { host: "127.0.0.1", port: 3389 }],
     ]),
+    detachMs: new Map(),
     exec: {
       allow: EXEC_ALLOW_DEFAULT,
       timeoutMs: 3_600_000,
@@ -65,12 +68,14 @@ const FULL = Object.freeze({
   ca_file: "/pki/ca.pem",
   cert_file: "/pki/cert.pem",
   key_file: "/pki/key.pem",
+  renew: true,
   proxy: "http://user:secret@proxy:3128",
   state_dir: "/srv/state/",
   log_format: "json",
   tunnels_max: 3,
   window_budget_bytes: 1024 * 1024,
   services: { ssh: "[::1]:2222", constructor: "printer.lan:9100" },
+  detach_ms: { ssh: 1_800_000, exec: 0 },
   exec: {
     allow: [["migasfree", "*"]],
     timeout_ms: 60_000,
@@ -85,11 +90,13 @@ test("agentConfig() takes over what the file says", () => {
     name: "aula-12",
     manager: "https://mf.example.org:8443",
     gatewayUrl: undefined,
+    protocol: "auto",
     caFile: "/pki/ca.pem",
     certFile: "/pki/cert.pem",
     keyFile: "/pki/key.pem",
     isCaAdded: false,
     isPairOptional: false,
+    renewedFile: "/srv/state/renewed.pem",
     proxy: "http://user:secret@proxy:3128",
     stateDir: "/srv/state/",
     statusSocket: "/srv/state/agent.sock",
@@ -100,6 +107,7 @@ test("agentConfig() takes over what the file says", () => {
       ["ssh", { host: "::1", port: 2222 }],
       ["constructor", { host: "printer.lan", port: 9100 }],
     ]),
+    detachMs: new Map([["ssh", 1_800_000], ["exec", 0]]),
     exec: {
       allow: [["migasfree", "*"]],
       timeoutMs: 60_000,
@@ -214,6 +222,20 @@ test("agentConfigSchema refuses values that cannot work", async () => {
   const found = [];
   for (const [toml = ""] of cases) found.push([toml, (await problem(toml))[0]]);
   expect(found).toEqual(cases);
+});
+
+test("agentConfigSchema takes a detach time for a service that there is", async () => {
+  const cases: [string, string][] = [
+    [
+      "shell = 1000",
+      '"detach_ms.shell" is 1000, expected a name of [services]',
+    ],
+    ["ssh = 1800001", '"detach_ms.ssh" is 1800001, expected at most 1800000'],
+  ];
+  for (const [line, said] of cases) {
+    const toml = `device_id = 7\ngateway = "wss://mf"\ndetach_ms.${line}`;
+    expect((await problem(toml))[0]).toBe(said);
+  }
 });
 
 test("agentConfigSchema bounds the number of services", () => {

@@ -34,7 +34,7 @@ async function fault(answers: Record<string, Answer>, wanted = ID_ONLY) {
   return Fault.from(await rejection(discover(wanted, ports, running)));
 }
 
-test("discover() asks for configuration and id, each with its time limit", async () => {
+test("items 1, 2: discover() asks for configuration and id, each with its time limit", async () => {
   const { asked, ports } = machine({
     [CONF]: { stdout: '{"server": "mf.example.org"}\n' },
     [ID]: { stdout: " 12\r\n" },
@@ -65,7 +65,7 @@ test("discover() asks for nothing that is not wanted", async () => {
   expect(asked).toEqual([`${CONF} (10000 ms)`, `${ID} (60000 ms)`]);
 });
 
-test("discover() asks for the id by sudo after any failure", async () => {
+test("item 2: discover() asks for the id by sudo after any failure", async () => {
   const failures: Answer[] = [
     { exitCode: 1 },
     { stdout: "Computer not found" },
@@ -91,7 +91,7 @@ test("discover() does not ask by sudo where there is none to ask", async () => {
   expect(asked).toEqual([`${ID} (60000 ms)`]);
 });
 
-test("discover() takes an integer and nothing else for an id", async () => {
+test("item 2: discover() takes an integer and nothing else for an id", async () => {
   const outputs = [
     ...["", "twelve", "12 13", "12\n13", "-12", "+12", "12.0", "1e3", "0x10"],
     ...["0", "٣", "2147483648", "99999999999999999999", "null", "1_000", "12;"],

@@ -12,14 +12,15 @@ export class FakeCommand implements RunningCommand {
   /** `pause`, `resume`, `stop`, `abandon`, in order. */
   readonly calls: string[] = [];
   readonly gone: Promise<void>;
-  readonly #leave: () => void;
+  /** All of its group has gone. */
+  readonly leave: () => void;
 
   constructor(argv: readonly string[], sink: Sink) {
     this.argv = argv;
     this.sink = sink;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.gone = promise;
-    this.#leave = resolve;
+    this.leave = resolve;
   }
 
   pause(): void {
@@ -46,12 +47,12 @@ export class FakeCommand implements RunningCommand {
 
   exit(code: number): void {
     this.sink.ended({ code });
-    this.#leave();
+    this.leave();
   }
 
   die(signal: string): void {
     this.sink.ended({ signal });
-    this.#leave();
+    this.leave();
   }
 }
 

@@ -43,7 +43,7 @@ test("parseMigasfreeConf() reads what migasfree-client prints", () => {
   });
 });
 
-test("parseMigasfreeConf() has migasfree's defaults for what is not there", () => {
+test("item 1: parseMigasfreeConf() has migasfree's defaults for what is not there", () => {
   const bare = {
     manager: "https://localhost",
     name: undefined,

@@ -15,10 +15,12 @@ interface Home {
   /** Names of what is in each folder below {@linkcode ROOT}. */
   readonly sites?: Readonly<Record<string, readonly string[]>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** What is imported becomes these files. */
+  readonly imported?: string[];
 }
 
 function find(flags: OperatorFlags, home: Home): Promise<OperatorConfig> {
-  const { env = {}, sites = {} } = home;
+  const { env = {}, imported = [], sites = {} } = home;
   const folders = new Map(
     Object.entries(sites).map(([name, files]) => [`${ROOT}/${name}`, files]),
   );
@@ -27,6 +29,11 @@ function find(flags: OperatorFlags, home: Home): Promise<OperatorConfig> {
     home: "/home/ana/",
     env,
     listFolder: (path) => Promise.resolve(folders.get(path) ?? []),
+    importBundle: (path, folder) => {
+      imported.push(path);
+      folders.set(folder, COMPLETE);
+      return Promise.resolve();
+    },
   });
 }
 
@@ -51,8 +58,10 @@ test("operatorConfig() goes by the flags, and then by nothing else", async () =>
   expect(await find(flags, { env, sites: { mf: COMPLETE } })).toEqual({
     gatewayUrl: "wss://mf:8443/tunnel",
     caFile: "a.pem",
+    isCaAdded: false,
     certFile: "b.pem",
     keyFile: "c.pem",
+    folder: `${ROOT}/mf`,
     proxy: undefined,
   });
 });
@@ -68,8 +77,10 @@ test("operatorConfig() goes by the environment where there is no flag", async ()
   expect(await find({ key: "d.pem" }, { env })).toEqual({
     gatewayUrl: "wss://mf/tunnel",
     caFile: undefined,
+    isCaAdded: true,
     certFile: "b.pem",
     keyFile: "d.pem",
+    folder: `${ROOT}/mf`,
     proxy: "http://proxy:3128",
   });
 });
@@ -79,8 +90,10 @@ test("operatorConfig() takes the rest from the folder of the gateway's host", as
   expect(await find({ gateway: "wss://mf:8443/tunnel" }, { sites })).toEqual({
     gatewayUrl: "wss://mf:8443/tunnel",
     caFile: `${ROOT}/mf/ca.pem`,
+    isCaAdded: true,
     certFile: `${ROOT}/mf/cert.pem`,
     keyFile: `${ROOT}/mf/key.pem`,
+    folder: `${ROOT}/mf`,
     proxy: undefined,
   });
 });
@@ -133,7 +146,8 @@ test("operatorConfig() says what to do if no gateway is known", async () => {
 });
 
 test("operatorConfig() says how to get a certificate if there is none", async () => {
-  const hint = "Make one with `migasfree-agent pki operator DIR NAME`, " +
+  const hint =
+    "Import yours with `migasfree-agent operator import FILE.p12`, " +
     "or ask the site's administrator for one";
   expect(await refused({ gateway: "mf" }, {})).toEqual([
     "usageInvalid",

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Link } from "../../src/transport/link.ts";
 import { faultOfEnd } from "../../src/transport/link_end.ts";
-import { quiet } from "../support/eventually.ts";
+import { eventually, quiet } from "../support/eventually.ts";
 import { LinkEar, plainMessages } from "./link_ear.ts";
 
 /** Two ends of one link, freshly made: nobody handles them yet. */
@@ -20,6 +20,7 @@ const AFTER_PAUSE_MAX_BYTES = 1024 * 1024;
 /** Tests what every {@linkcode Link} promises. */
 export function testLinkContract(name: string, open: OpenPair): void {
   testMessages(name, open);
+  testPings(name, open);
   testHandlers(name, open);
   testPauses(name, open);
   testCloses(name, open);
@@ -76,6 +77,20 @@ function testMessages(name: string, open: OpenPair): void {
     await using pair = await open();
     expect(pair.near.remoteAddress).not.toBe("");
     expect(pair.far.remoteAddress).not.toBe("");
+  });
+}
+
+function testPings(name: string, open: OpenPair): void {
+  test(`${name} tells both sides of a ping, and drops one after its end`, async () => {
+    await using pair = await open();
+    const [near, far] = [new LinkEar(pair.near), new LinkEar(pair.far)];
+    pair.near.ping();
+    await eventually("a ping", () => far.aliveCount > 0);
+    await eventually("its pong", () => near.aliveCount > 0);
+    pair.near.close(1000, "");
+    await near.ended();
+    pair.near.ping();
+    expect(near.messages).toEqual([]);
   });
 }
 

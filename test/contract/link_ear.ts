@@ -6,6 +6,7 @@ export class LinkEar implements LinkHandlers {
   readonly messages: (string | Uint8Array)[] = [];
   receivedBytes = 0;
   drainCount = 0;
+  aliveCount = 0;
   readonly ends: LinkEnd[] = [];
 
   constructor(link?: Link) {
@@ -20,6 +21,10 @@ export class LinkEar implements LinkHandlers {
 
   drain(): void {
     this.drainCount++;
+  }
+
+  alive(): void {
+    this.aliveCount++;
   }
 
   closed(end: LinkEnd): void {

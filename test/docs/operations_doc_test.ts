@@ -47,7 +47,12 @@ test("OPERATIONS.md has every exit status of the faults", () => {
 
 test("OPERATIONS.md has every metric with type and labels, and no other", () => {
   const page = new GatewayMetrics({ version: "1", commit: "c" })
-    .page({ agentsConnected: 1, residentBytes: 1 });
+    .page({
+      agentsConnected: 1,
+      v1AgentsConnected: 1,
+      isInsecure: false,
+      residentBytes: 1,
+    });
   const known = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)]
     .map(([, name = "", type = ""]) => [name, type, labelsOf(name, page)]);
   const told = tableRows(sectionOf(operations, "Metrics").text)

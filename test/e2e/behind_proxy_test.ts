@@ -244,5 +244,9 @@ test("a gateway that is gone is HAProxy's to tell", async () => {
   await using alone = await startHaproxy(site, 1);
   const args = ["connect", "7", "echo", "--stdio"];
   const end = await operate(site, alone.url, operator, args);
-  expectEnd(end, 69, /^Cannot use localhost:\d+: it answered 503$/);
+  expectEnd(
+    end,
+    69,
+    /^Cannot use localhost:\d+: nobody serves this behind its proxy \(503\)$/,
+  );
 }, 20_000);

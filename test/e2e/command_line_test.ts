@@ -18,6 +18,8 @@ const COMMANDS = [
   "vnc",
   "rdp",
   "devices",
+  "operator",
+  "operator import",
   "pki",
   "pki init",
   "pki computer",

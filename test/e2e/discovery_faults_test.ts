@@ -112,7 +112,7 @@ test(
   30_000,
 );
 
-test("conformance 7: an agent outlives each fault of the manager", async () => {
+test("item 7: an agent outlives each fault of the manager", async () => {
   await using made = await DiscoverySite.create();
   const { manager } = made;
   manager.queue.push(

@@ -20,7 +20,7 @@ async function ask(
 }
 
 test(
-  "conformance 1-3, 6: an agent learns all from migasfree, and registers",
+  "items 1-3, 6: an agent learns all from migasfree, and registers",
   async () => {
     await using made = await DiscoverySite.create();
     const { identity, manager, migasfree, site } = made;
@@ -138,36 +138,43 @@ test(
   40_000,
 );
 
-test("an agent goes without a certificate until there is one", async () => {
-  await using made = await DiscoverySite.create();
-  const { identity, manager, site } = made;
-  const folder = `${site.dir}/mtls/localhost`;
-  await made.migasfree.conf({ ...made.conf(), "ca_file": `${folder}/ca.pem` });
-  const part = (name: string, from: string) =>
-    Bun.file(from).text().then((text) =>
-      site.write(`mtls/localhost/${name}`, text)
+test(
+  "item 3: an agent goes without a certificate until there is one",
+  async () => {
+    await using made = await DiscoverySite.create();
+    const { identity, manager, site } = made;
+    const folder = `${site.dir}/mtls/localhost`;
+    await made.migasfree.conf({
+      ...made.conf(),
+      "ca_file": `${folder}/ca.pem`,
+    });
+    const part = (name: string, from: string) =>
+      Bun.file(from).text().then((text) =>
+        site.write(`mtls/localhost/${name}`, text)
+      );
+    await part("ca.pem", identity.ca_file);
+    const { child, config } = await made.start();
+    await child.line(/identity\.missing .*certFile=\S+\/localhost\/cert\.pem/);
+    const refused = await child.line(/link\.failed .*code=certificateMissing/);
+    const waitMs = Number(/waitMs=(\d+)/.exec(refused)?.[1]);
+    expect(waitMs).toBeGreaterThanOrEqual(120_000);
+    const { answer } = await ask(made, "doctor", config);
+    const rows = new Map<string, { result: string; detail: string }>(
+      answer.map((row: { check: string }) => [row.check, row]),
     );
-  await part("ca.pem", identity.ca_file);
-  const { child, config } = await made.start();
-  await child.line(/identity\.missing .*certFile=\S+\/localhost\/cert\.pem/);
-  const refused = await child.line(/link\.failed .*code=certificateMissing/);
-  const waitMs = Number(/waitMs=(\d+)/.exec(refused)?.[1]);
-  expect(waitMs).toBeGreaterThanOrEqual(120_000);
-  const { answer } = await ask(made, "doctor", config);
-  const rows = new Map<string, { result: string; detail: string }>(
-    answer.map((row: { check: string }) => [row.check, row]),
-  );
-  expect(rows.get("migasfree")).toMatchObject({ result: "PASS" });
-  expect(rows.get("certificate")).toMatchObject({ result: "WARN" });
-  expect(rows.has("key")).toBe(false);
-  // Enrolled: nobody has to tell the agent.
-  await part("cert.pem", identity.cert_file);
-  await part("key.pem", identity.key_file);
-  await child.line(/link\.open /);
-  expect(lineCount(child, /identity\.missing /)).toBe(1);
-  expect(manager.registrations.map(({ commonName }) => commonName))
-    .toEqual([undefined, "uuid-7_1"]);
-}, 40_000);
+    expect(rows.get("migasfree")).toMatchObject({ result: "PASS" });
+    expect(rows.get("certificate")).toMatchObject({ result: "WARN" });
+    expect(rows.has("key")).toBe(false);
+    // Enrolled: nobody has to tell the agent.
+    await part("cert.pem", identity.cert_file);
+    await part("key.pem", identity.key_file);
+    await child.line(/link\.open /);
+    expect(lineCount(child, /identity\.missing /)).toBe(1);
+    expect(manager.registrations.map(({ commonName }) => commonName))
+      .toEqual([undefined, "uuid-7_1"]);
+  },
+  40_000,
+);
 
 test("doctor shows what migasfree says, or why it does not", async () => {
   await using made = await DiscoverySite.create();

@@ -116,6 +116,7 @@ test("an agent that stops ends its tunnels, and says so", async () => {
   expect(await agent.exited).toBe(0);
   expect(performance.now() - startMs).toBeLessThan(10_000);
   await gateway.child.line(/agent\.offline .*code=agentStopping/);
+  await nthLine(gateway.child, /tunnel\.close .*code=agentStopping/, 2);
   const closed = (await auditRecords(site, "stopping"))
     .filter(({ event }) => event === "tunnel.closed")
     .map(({ code, service }) => `${service} ${code}`);
@@ -129,7 +130,8 @@ test(
   "a gateway that stops sends its agents away, and lets tunnels end",
   async () => {
     const port = await freePort();
-    const old = await site.gateway({ name: "draining", port });
+    const tables = "[drain]\ngrace_ms = 30000";
+    const old = await site.gateway({ name: "draining", port, tables });
     const { url } = old;
     const metrics = await old.child.line(/metrics\.listen/);
     const page = `http://${/listen=(\S+)/.exec(metrics)?.[1]}/tunnel/ready`;
@@ -172,7 +174,7 @@ test(
   "a tunnel that outlives the grace goes on at the next gateway",
   async () => {
     const port = await freePort();
-    const tables = "[drain]\ngrace_ms = 100\nreconnect_within_ms = 1000";
+    const tables = "[drain]\nreconnect_within_ms = 1000";
     const options = { name: "graceless", port, tables };
     const old = await site.gateway(options);
     await using _agent = await startAgent(old.url, "graceless-agent");

@@ -10,7 +10,7 @@ import type { Child } from "../support/child.ts";
 import { residentBytes } from "../support/process_memory.ts";
 import { RawAgent } from "../support/raw_agent.ts";
 import { RawGateway } from "../support/raw_gateway.ts";
-import type { RawLink, RawMessage } from "../support/raw_link.ts";
+import { RawLink, type RawMessage } from "../support/raw_link.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { type Identity, Site } from "../support/site.ts";
 import { notLinux, testUnless } from "../support/test_unless.ts";
@@ -41,14 +41,26 @@ interface Drawn {
 }
 
 let site: Site;
+let gateway: Awaited<ReturnType<Site["gateway"]>>;
 let computer: Identity;
+/** Never says hello. */
+let silent: RawLink;
+let silentSinceMs: number;
+let silentUntilMs: Promise<number>;
 
 beforeAll(async () => {
   site = await Site.create();
+  gateway = await site.gateway();
   computer = await site.identity("computer", "uuid-7_7");
+  silent = await RawLink.dial({ url: gateway.url, identity: computer });
+  silentSinceMs = performance.now();
+  silentUntilMs = silent.ended.then(() => performance.now());
 }, 60_000);
 
-afterAll(async () => await site[Symbol.asyncDispose](), 30_000);
+afterAll(async () => {
+  await silent[Symbol.asyncDispose]();
+  await site[Symbol.asyncDispose]();
+}, 30_000);
 
 /** Random messages, sorted into those that a parser takes and the others. */
 class Deck {
@@ -145,7 +157,7 @@ async function deal(
 }
 
 test(`a gateway lives through ${MESSAGE_COUNT} random messages`, async () => {
-  const { child, url } = await site.gateway();
+  const { child, url } = gateway;
   const identity = await site.identity("computer", "uuid-8_8");
   await using bystander = await RawAgent.connect({ url, identity, id: 8 });
   const deck = new Deck(fromAgent.vectors, parseFromAgent, {
@@ -181,3 +193,13 @@ test(`an agent lives through ${MESSAGE_COUNT} random messages`, async () => {
   });
   expect(grownBytes).toBeLessThan(GROWTH_MAX_BYTES);
 }, 60_000);
+
+test("a link on which nobody says hello is ended in 10 s", async () => {
+  expect(await silent.closed).toEqual({
+    code: 4408,
+    reason: "Cannot welcome agent: it said no hello",
+  });
+  const silentMs = await silentUntilMs - silentSinceMs;
+  expect(silentMs).toBeGreaterThan(9_000);
+  expect(silentMs).toBeLessThan(12_000);
+}, 20_000);

@@ -5,7 +5,7 @@ import { RawAgent } from "../support/raw_agent.ts";
 import { RawLink } from "../support/raw_link.ts";
 import { type Identity, Site } from "../support/site.ts";
 
-const OPEN_TIMEOUT_MS = 1_500;
+const OPEN_TIMEOUT_MS = 800;
 
 const TICKET_INVALID = {
   code: 4412,

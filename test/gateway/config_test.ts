@@ -44,15 +44,23 @@ test("gatewayConfig() fills in every default", () => {
     limits: {
       tunnelsPerOperatorMax: 64,
       detachMs: 60_000,
+      detachMaxMs: 1_800_000,
       tunnelsPerDeviceMax: 64,
       tunnelsPerAddressMax: 256,
       linksPerAddressMax: 4_096,
       linksMax: 50_000,
       openTimeoutMs: 10_000,
     },
+    redisUrl: undefined,
+    advertise: undefined,
+    clusterCaFile: undefined,
     heartbeat: { interval_ms: 20_000, timeout_ms: 42_000 },
-    drainGraceMs: 30_000,
+    downloadsDir: undefined,
+    enroll: { pkiDir: undefined, onClone: "report" },
+    drainGraceMs: 0,
     reconnectWithinMs: 0,
+    isProtocol1Enabled: true,
+    servesNobody: false,
   });
 });
 
@@ -67,16 +75,20 @@ const FULL = Object.freeze({
     trusted: ["127.0.0.1/32", "2001:db8::/32"],
     identity_header: "X-Subject",
   },
+  redis: { url: "rediss://user:pass@redis.test:6380/2" },
+  cluster: { advertise: "https://10.0.0.3:8443", ca_file: "/pki/ca.pem" },
   limits: {
     tunnels_per_operator_max: 1,
     tunnels_per_device_max: 2,
     tunnels_per_address_max: 3,
     links_per_address_max: 4,
     links_max: 5,
+    detach_max_ms: 7,
     open_timeout_ms: 600,
   },
   heartbeat: { interval_ms: 1_700, timeout_ms: 3_800 },
   drain: { grace_ms: 900, reconnect_within_ms: 1_000 },
+  enroll: { pki_dir: "/srv/pki", on_clone: "quarantine" },
 });
 
 test("gatewayConfig() takes over what the file says", () => {
@@ -104,10 +116,15 @@ test("gatewayConfig() takes over what the file says", () => {
         },
       ],
       identityHeader: "X-Subject",
+      internalOperators: [],
     },
+    redisUrl: "rediss://user:pass@redis.test:6380/2",
+    advertise: "wss://10.0.0.3:8443",
+    clusterCaFile: "/pki/ca.pem",
     limits: {
       tunnelsPerOperatorMax: 1,
       detachMs: 60_000,
+      detachMaxMs: 7,
       tunnelsPerDeviceMax: 2,
       tunnelsPerAddressMax: 3,
       linksPerAddressMax: 4,
@@ -115,9 +132,39 @@ test("gatewayConfig() takes over what the file says", () => {
       openTimeoutMs: 600,
     },
     heartbeat: { interval_ms: 1_700, timeout_ms: 3_800 },
+    downloadsDir: undefined,
+    enroll: { pkiDir: "/srv/pki", onClone: "quarantine" },
     drainGraceMs: 900,
     reconnectWithinMs: 1_000,
+    isProtocol1Enabled: true,
+    servesNobody: false,
   });
+});
+
+test("gatewayConfigSchema wants a Redis, and says nothing of its password", async () => {
+  for (
+    const url of ["http://x", "redis://", "redis://:pass@h/db", "pass", "h:1"]
+  ) {
+    const toml = `redis.url = "${url}"\nbehind_proxy.trusted = ["10.1.2.3"]`;
+    const [message, hint] = await problem(toml);
+    expect(message).toContain("expected a URL such as redis://:password@");
+    expect(`${message} ${hint}`).not.toMatch(/"pass|:pass@/);
+  }
+});
+
+test("gatewayConfigSchema wants a place that other gateways can dial", async () => {
+  for (
+    const url of ["10.0.0.3:8080", "http://", "http://h/path", "ws://h:1"]
+  ) {
+    const toml =
+      `cluster.advertise = "${url}"\nbehind_proxy.trusted = ["10.1.2.3"]`;
+    expect((await problem(toml))[0]).toContain(
+      "expected a URL such as http://10.0.0.3:8080, without a path",
+    );
+  }
+  const advertise = ["http://gw1:8080", "https://[fd00::3]"]
+    .map((url) => read({ tls: TLS, cluster: { advertise: url } }).advertise);
+  expect(advertise).toEqual(["ws://gw1:8080", "wss://[fd00::3]"]);
 });
 
 test("gatewayConfig() trusts migasfree's header unless told another", () => {

@@ -28,6 +28,9 @@ const store = {
     DEVICES.filter(({ deviceId }) => deviceId > after).slice(0, limit),
 };
 
+/** Nothing here asks for its pages: manager_pages_test.ts does. */
+const noManager = {} as never;
+
 /** Asks a gateway that is fine, but for `changed`. */
 function makeApp(
   changed: Partial<Parameters<typeof createHttpApp>[0]> = {},
@@ -35,7 +38,7 @@ function makeApp(
   const failures: unknown[] = [];
   const app = createHttpApp({
     store,
-    isOnline: (deviceId) => ONLINE.has(deviceId),
+    online: (ids) => new Set(ids.filter((id) => ONLINE.has(id))),
     state: () => ({ draining: false, agents: 1 }),
     onFailure: (error) => failures.push(error),
     ...changed,
@@ -47,7 +50,7 @@ function makeApp(
   ) =>
     await app.fetch(
       new Request(`https://gw.test${path}`, { method }),
-      { admit },
+      { admit, caller: RAW_CALLER, manager: noManager },
     );
   return { ask, failures };
 }

@@ -3,7 +3,12 @@ import { GatewayMetrics } from "../../src/gateway/metrics.ts";
 import { FAULTS } from "../../src/protocol/fault.ts";
 
 const BUILD = { version: "2.0.0", commit: "0123456789ab" };
-const READINGS = { agentsConnected: 3, residentBytes: 48_000_000 };
+const READINGS = {
+  agentsConnected: 3,
+  v1AgentsConnected: 1,
+  isInsecure: true,
+  residentBytes: 48_000_000,
+};
 
 /** What Prometheus takes as a line (exposition format 0.0.4). */
 const LINE_REGEXP =
@@ -14,6 +19,12 @@ function busyMetrics(): GatewayMetrics {
   metrics.tunnelOpened("ssh", 30);
   metrics.tunnelOpened("ssh", 700);
   metrics.tunnelOpened("gopher", 12_000);
+  metrics.tunnelResumed("vnc");
+  metrics.resumeExpired();
+  metrics.v1Ignored("operator");
+  metrics.endsWaiting(1);
+  metrics.endsWaiting(1);
+  metrics.endsWaiting(-1);
   metrics.tunnelRefused("deviceOffline");
   metrics.tunnelsOpen(1);
   metrics.tunnelsOpen(1);
@@ -34,14 +45,19 @@ function happenings(page: string): string {
     .join("\n");
 }
 
-test("page() is what Prometheus reads, each metric with its help", () => {
-  expect(happenings(busyMetrics().page(READINGS))).toBe(
-    `# HELP migasfree_gateway_agents_connected Agents that are online
+const BUSY_PAGE =
+  `# HELP migasfree_gateway_agents_connected Agents that are online
 # TYPE migasfree_gateway_agents_connected gauge
 migasfree_gateway_agents_connected 3
+# HELP migasfree_gateway_old_agents_connected Those of them that speak protocol 1
+# TYPE migasfree_gateway_old_agents_connected gauge
+migasfree_gateway_old_agents_connected 1
 # HELP migasfree_gateway_tunnels_open Tunnels that are open
 # TYPE migasfree_gateway_tunnels_open gauge
 migasfree_gateway_tunnels_open 1
+# HELP migasfree_gateway_ends_waiting Ends that came back, and wait for the other
+# TYPE migasfree_gateway_ends_waiting gauge
+migasfree_gateway_ends_waiting 1
 # HELP migasfree_gateway_tunnels_opened_total Tunnels whose service has answered, by service
 # TYPE migasfree_gateway_tunnels_opened_total counter
 migasfree_gateway_tunnels_opened_total{service="ssh"} 2
@@ -49,6 +65,16 @@ migasfree_gateway_tunnels_opened_total{service="vnc"} 0
 migasfree_gateway_tunnels_opened_total{service="rdp"} 0
 migasfree_gateway_tunnels_opened_total{service="exec"} 0
 migasfree_gateway_tunnels_opened_total{service="other"} 1
+# HELP migasfree_gateway_tunnels_resumed_total Tunnels whose two ends met again after a lost link, by service
+# TYPE migasfree_gateway_tunnels_resumed_total counter
+migasfree_gateway_tunnels_resumed_total{service="ssh"} 0
+migasfree_gateway_tunnels_resumed_total{service="vnc"} 1
+migasfree_gateway_tunnels_resumed_total{service="rdp"} 0
+migasfree_gateway_tunnels_resumed_total{service="exec"} 0
+migasfree_gateway_tunnels_resumed_total{service="other"} 0
+# HELP migasfree_gateway_resumes_expired_total Ends that came back, and were sent away because the other one did not
+# TYPE migasfree_gateway_resumes_expired_total counter
+migasfree_gateway_resumes_expired_total 1
 # HELP migasfree_gateway_tunnels_refused_total Tunnels that an operator asked for and did not get, by fault
 # TYPE migasfree_gateway_tunnels_refused_total counter
 migasfree_gateway_tunnels_refused_total{code="deviceOffline"} 1
@@ -79,17 +105,26 @@ migasfree_gateway_open_seconds_bucket{le="10"} 2
 migasfree_gateway_open_seconds_bucket{le="+Inf"} 3
 migasfree_gateway_open_seconds_sum 12.73
 migasfree_gateway_open_seconds_count 3
+# HELP migasfree_gateway_messages_ignored_total Messages of protocol 1 that could not be read, by who sent them
+# TYPE migasfree_gateway_messages_ignored_total counter
+migasfree_gateway_messages_ignored_total{role="agent"} 0
+migasfree_gateway_messages_ignored_total{role="operator"} 1
 # HELP migasfree_gateway_audit_failures_total Audit records that could not be written
 # TYPE migasfree_gateway_audit_failures_total counter
 migasfree_gateway_audit_failures_total 1
+# HELP migasfree_gateway_insecure 1 if who shows no certificate is served
+# TYPE migasfree_gateway_insecure gauge
+migasfree_gateway_insecure 1
 # HELP migasfree_gateway_resident_bytes Memory of the process that is in RAM
 # TYPE migasfree_gateway_resident_bytes gauge
 migasfree_gateway_resident_bytes 48000000
 # HELP migasfree_gateway_build_info Always 1; its labels say which program this is
 # TYPE migasfree_gateway_build_info gauge
 migasfree_gateway_build_info{version="2.0.0",commit="0123456789ab"} 1
-`,
-  );
+`;
+
+test("page() is what Prometheus reads, each metric with its help", () => {
+  expect(happenings(busyMetrics().page(READINGS))).toBe(BUSY_PAGE);
 });
 
 test("page() has a counter at 0 for every fault code from the start", () => {

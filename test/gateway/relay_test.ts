@@ -41,7 +41,12 @@ test("relay() forwards bytes and texts in order, both ways, and counts bytes", a
   operator.own.close(1000, "");
   await settle();
   expect(bench.result)
-    .toEqual({ upBytes: 3, downBytes: 103, fault: undefined });
+    .toEqual({
+      upBytes: 3,
+      downBytes: 103,
+      fault: undefined,
+      isFinished: true,
+    });
 });
 
 test("relay() forwards what came before it began", async () => {

@@ -63,7 +63,7 @@ export class ResumeBench {
       metrics: new GatewayMetrics({ version: "0", commit: "0" }),
       identity: {} as never,
       heartbeat: { "interval_ms": 20_000, "timeout_ms": 45_000 },
-      limits: { detachMs: 60_000 } as never,
+      limits: { detachMs: 60_000, detachMaxMs: 600_000 } as never,
       resumeTokens: tokens,
       software: "test",
       openLinks: new OpenLinks(() => undefined),

@@ -54,6 +54,21 @@ test("serveResume() joins two ends with new tokens, and forwards as before", asy
   expect(bench.clock.sleeperCount).toBe(0);
 });
 
+test("serveResume() tells the detach time of the first joined, within its ceiling", async () => {
+  for (const [askedMs, toldMs] of [[90_000, 90_000], [900_000, 600_000]]) {
+    const bench = await ResumeBench.create();
+    const claims = { "detach_ms": askedMs };
+    const agent = await bench.dial("agent", await bench.issue("agent", claims));
+    const token = await bench.issue("operator", claims);
+    const operator = await bench.dial("operator", token);
+    await until(() => agent.heard.length > 0 && operator.heard.length > 0);
+    expect([agent, operator].map(joinedOf)).toMatchObject([
+      { detach_ms: toldMs },
+      { detach_ms: toldMs },
+    ]);
+  }
+});
+
 test("serveResume() says goodbye to who comes back to a tunnel that has finished", async () => {
   const { bench, agent, operator } = await joinedBench();
   agent.own.close(1000, "");

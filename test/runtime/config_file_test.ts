@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Fault } from "../../src/protocol/fault.ts";
@@ -44,6 +45,25 @@ vnc = "b"`;
       "Environment variable X_NONO is not known, the nearest is X_MOTTO",
     ],
   });
+});
+
+test("loadConfig() takes defaults of the environment where nothing else says anything", async () => {
+  await using folder = await ConfigFolder.make();
+  await writeFile(folder.file, 'motto = "from the file"');
+  const { config, warnings } = await loadConfig({
+    ...request(folder.file, true),
+    envDefaults: {
+      ...{ X_ID: "4", X_MOTTO: "default", X_TLS_CERT_FILE: "/default" },
+      ...{ X_STATE_DIR: "", X_STATUS_SOCKET: undefined, X_OTHER: "?" },
+    },
+  });
+  expect(config).toEqual({
+    id: 3,
+    motto: "from the file",
+    services: { ssh: "default" },
+    tls: { cert_file: "/default", crl_files: [] },
+  });
+  expect(warnings).toEqual([]);
 });
 
 test("loadConfig() lets the environment make a table that the file lacks", async () => {

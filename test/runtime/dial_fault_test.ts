@@ -262,3 +262,11 @@ test("hostPort() adds the port that a scheme implies", () => {
   expect(urls.map(hostPort))
     .toEqual(["a:443", "a:443", "a:80", "[::1]:8443"]);
 });
+
+test("dialFault() asks for five minutes where a proxy refuses a password", () => {
+  const target = { url: "wss://gw.test/tunnel", viaProxy: true };
+  const waits = [401, 407, 403, 502].map((status) =>
+    dialFault(Object.assign(new Error("no"), { status }), target).retryAfterMs
+  );
+  expect(waits).toEqual([300_000, 300_000, undefined, undefined]);
+});

@@ -1,9 +1,13 @@
-import { pass } from "../support/pass.ts";
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { eventually, quiet } from "../support/eventually.ts";
+import { pass } from "../support/pass.ts";
 import { processesOf } from "../support/process_group.ts";
 import { residentBytes } from "../support/process_memory.ts";
+import { notLinux, testUnless } from "../support/test_unless.ts";
 import { ExecEar } from "./exec_ear.ts";
+
+// Who is in a process group is looked up as Linux tells it.
+const test = testUnless(notLinux());
 
 function sh(script: string): ExecEar {
   return new ExecEar(["sh", "-c", script]);

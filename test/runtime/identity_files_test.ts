@@ -61,7 +61,7 @@ test("IdentityFiles reads a pair, and believes no CA but the one named", async (
   });
 });
 
-test("IdentityFiles puts an added CA before those of the system", async () => {
+test("item 4: IdentityFiles puts an added CA before those of the system", async () => {
   await using pki = await makeDevPki();
   await using folder = await makeFolder();
   await folder.enrol(await pki.computer("pc-7"));
@@ -70,6 +70,20 @@ test("IdentityFiles puts an added CA before those of the system", async () => {
     .read();
   expect(ca.startsWith(pki.caPem)).toBe(true);
   expect(ca.split("-----BEGIN CERTIFICATE-----").length).toBeGreaterThan(20);
+});
+
+test("item 54: IdentityFiles believes the system's CAs where nobody named one", async () => {
+  await using pki = await makeDevPki();
+  await using folder = await makeFolder();
+  await folder.enrol(await pki.computer("pc-7"));
+  const paths = { ...folder.paths, caFile: undefined, isCaAdded: true };
+  const { ca = "", insecure } = await new IdentityFiles(
+    paths,
+    false,
+    new ManualClock(),
+  ).read();
+  expect(ca.split("-----BEGIN CERTIFICATE-----").length).toBeGreaterThan(20);
+  expect([ca.includes(pki.caPem), insecure]).toEqual([false, false]);
 });
 
 test("IdentityFiles takes files that are optional and absent for none", async () => {

@@ -91,12 +91,13 @@ test("dialWebSocket() says what a web server that is no gateway answers", async 
 
 test("dialWebSocket() hears how long to stay away", async () => {
   expect(await answered(html(429, { "Retry-After": "120" }))).toMatchObject({
-    code: "gatewayRefused",
+    code: "quotaExceeded",
     retryAfterMs: 120_000,
   });
   expect(await answered(html(503, { "Retry-After": "soon" }))).toMatchObject({
     code: "gatewayRefused",
-    message: "Cannot use 127.0.0.1:PORT: it answered 503",
+    message:
+      "Cannot use 127.0.0.1:PORT: nobody serves this behind its proxy (503)",
     retryAfterMs: undefined,
   });
 });
@@ -130,7 +131,8 @@ test("dialWebSocket() believes no body that is not a gateway's", async () => {
   for (const body of bodies) {
     expect(await answered(json(503, body))).toMatchObject({
       code: "gatewayRefused",
-      message: "Cannot use 127.0.0.1:PORT: it answered 503",
+      message:
+        "Cannot use 127.0.0.1:PORT: nobody serves this behind its proxy (503)",
     });
   }
 });

@@ -19,6 +19,7 @@ export async function gatewayBehindProxy(
   site: Site,
   name: string,
   trusted: string,
+  tables = "",
 ): Promise<number> {
   const config = await site.write(
     `${name}.toml`,
@@ -27,6 +28,7 @@ state_dir = "${site.dir}/${name}"
 metrics_listen = "127.0.0.1:0"
 [behind_proxy]
 trusted = ["${trusted}/32"]
+${tables}
 `,
   );
   const child = site.start([BINARY, "gateway", "--config", config]);
@@ -42,12 +44,13 @@ const BIND_TRIES_COUNT = 5;
  * for and verified, against the CRL too; its subject goes into
  * `X-SSL-Client-CN`, over whatever the client may have put there.
  *
+ * @param gatewayPort Several take turns, whoever calls: nothing sticks.
  * @param forwarded How it says who was there: `set` replaces what a client
  * said, `option` appends to it.
  */
 export async function startHaproxy(
   site: Site,
-  gatewayPort: number,
+  gatewayPort: number | readonly number[],
   forwarded: "set" | "option" = "set",
 ): Promise<Haproxy> {
   const [cert, key] = await Promise.all(
@@ -57,7 +60,8 @@ export async function startHaproxy(
   const pem = await site.write("haproxy/gateway.pem", `${cert}${key}`);
   for (let left = BIND_TRIES_COUNT; left > 0; left--) {
     const port = await freePort();
-    const text = configuration(site, pem, { port, gatewayPort, forwarded });
+    const gatewayPorts = [gatewayPort].flat();
+    const text = configuration(site, pem, { port, gatewayPorts, forwarded });
     const config = await site.write(`haproxy/${port}.cfg`, text);
     const child = startChild(["haproxy", "-W", "-db", "-f", config]);
     const isUp = await Promise.race([
@@ -79,9 +83,9 @@ export async function startHaproxy(
 function configuration(
   site: Site,
   pem: string,
-  { port, gatewayPort, forwarded }: {
+  { port, gatewayPorts, forwarded }: {
     readonly port: number;
-    readonly gatewayPort: number;
+    readonly gatewayPorts: readonly number[];
     readonly forwarded: "set" | "option";
   },
 ): string {
@@ -110,6 +114,22 @@ frontend site
   }
   default_backend gateway
 backend gateway
-  server gateway 127.0.0.1:${gatewayPort} source ${HAPROXY_ADDRESS}
+${serversOf(gatewayPorts)}
 `;
+}
+
+function serversOf(ports: readonly number[]): string {
+  const source = `source ${HAPROXY_ADDRESS}`;
+  const [only] = ports;
+  if (ports.length === 1) return `  server gateway 127.0.0.1:${only} ${source}`;
+  const servers = ports.map((port, at) =>
+    `  server gateway${at} 127.0.0.1:${port} ${source} check inter 200ms fall 1 rise 1`
+  );
+  return [
+    "  balance roundrobin",
+    "  option redispatch",
+    "  retries 2",
+    ...servers,
+  ]
+    .join("\n");
 }

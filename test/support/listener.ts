@@ -44,6 +44,7 @@ export async function openEcho(
   operator: Identity,
   device: string,
   service = "echo",
+  flags: readonly string[] = [],
 ): Promise<EchoTunnel> {
   const { child, port } = await startListener(
     site,
@@ -51,6 +52,7 @@ export async function openEcho(
     operator,
     device,
     service,
+    { flags },
   );
   const client = await dialTest(port);
   await echoOnce(client.socket, 1);

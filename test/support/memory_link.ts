@@ -13,6 +13,8 @@ export interface MemoryWireOptions {
   readonly stepped?: boolean;
   /** What each direction holds besides the sender's buffer: the kernels. */
   readonly capacityBytes?: number;
+  /** Longest message that a link takes. */
+  readonly messageMaxBytes?: number;
 }
 
 /** Says of a sender that it has no limit: more than any test needs. */
@@ -39,6 +41,7 @@ export class MemoryWire {
   readonly near: MemoryLink;
   readonly far: MemoryLink;
   readonly capacityBytes: number;
+  readonly messageMaxBytes: number;
   /** Messages that have arrived, of both directions. */
   arrivedCount = 0;
   readonly #stepped: boolean;
@@ -49,6 +52,7 @@ export class MemoryWire {
   constructor(options: MemoryWireOptions) {
     this.#stepped = options.stepped ?? false;
     this.capacityBytes = options.capacityBytes ?? CAPACITY_BYTES;
+    this.messageMaxBytes = options.messageMaxBytes ?? STREAM_MESSAGE_MAX_BYTES;
     this.near = new MemoryLink(this, "near.test");
     this.far = new MemoryLink(this, "far.test");
     this.near.join(this.far);
@@ -68,7 +72,7 @@ export class MemoryWire {
     this.far.break();
   }
 
-  /** Cuts when `count` messages have arrived, before the next one does. */
+  /** Cuts when `count` messages have arrived, before what comes next does. */
   cutAt(count: number): void {
     this.#cutAtCount = count;
   }
@@ -88,13 +92,13 @@ export class MemoryWire {
     });
   }
 
-  /** For the links: may the next message arrive? */
-  admit(): boolean {
+  /** For the links: may the next message, or a goodbye, arrive? */
+  admit(isMessage: boolean): boolean {
     if (this.arrivedCount >= this.#cutAtCount) {
       this.cut();
       return false;
     }
-    this.arrivedCount++;
+    if (isMessage) this.arrivedCount++;
     return true;
   }
 }
@@ -159,6 +163,14 @@ export class MemoryLink implements Link {
     this.#wire.wake();
   }
 
+  ping(): void {
+    queueMicrotask(() => {
+      if (this.#state !== "open" || this.#peer.#state !== "open") return;
+      this.#peer.#handlers?.alive?.();
+      this.#handlers?.alive?.();
+    });
+  }
+
   pause(): void {
     this.#paused = true;
   }
@@ -207,7 +219,8 @@ export class MemoryLink implements Link {
     this.#peer.#fillWire();
     const [item] = this.#inbox;
     if (!item || !this.#handlers || this.#paused) return false;
-    if (item.tag === "message" && !this.#wire.admit()) return true;
+    const isMessage = item.tag === "message";
+    if (item.tag !== "gone" && !this.#wire.admit(isMessage)) return true;
     this.#inbox.shift();
     if (item.tag === "message") this.#arrive(item.message);
     else if (item.tag === "close") this.#closeArrives(item.end);
@@ -218,7 +231,7 @@ export class MemoryLink implements Link {
 
   #arrive(message: string | Uint8Array): void {
     this.#inboxBytes -= sizeOf(message);
-    if (sizeOf(message) > STREAM_MESSAGE_MAX_BYTES) return this.#refuse();
+    if (sizeOf(message) > this.#wire.messageMaxBytes) return this.#refuse();
     this.#handlers?.message(message);
   }
 

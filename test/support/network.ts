@@ -12,6 +12,8 @@ export interface NetworkSide {
 /** The address of {@linkcode Network.gateway}: a certificate must name it. */
 export const GATEWAY_ADDRESS = "10.213.2.2";
 const AGENT_ADDRESS = "10.213.1.2";
+const AGENT_OTHER_ADDRESS = "10.213.1.3";
+const AGENT_ROUTER = "10.213.1.1";
 
 /** Returns why no network can be made here, or undefined. */
 export function networkMissing(): string | undefined {
@@ -56,7 +58,7 @@ export class Network implements AsyncDisposable {
         await ip("netns", "add", name);
         await ip("-n", name, "link", "set", "lo", "up");
       }
-      await join(agent, AGENT_ADDRESS, router, "10.213.1.1");
+      await join(agent, AGENT_ADDRESS, router, AGENT_ROUTER);
       await join(gateway, GATEWAY_ADDRESS, router, "10.213.2.1");
       await network.mend();
       return network;
@@ -73,6 +75,16 @@ export class Network implements AsyncDisposable {
 
   async mend(): Promise<void> {
     await this.#forward(1);
+  }
+
+  /** The agent's computer gets another address in the place of its own. */
+  async moveAgent(): Promise<void> {
+    const name = this.#names[0] ?? "";
+    const address = (verb: string, which: string) =>
+      ip("-n", name, "addr", verb, `${which}/24`, "dev", "uplink");
+    await address("del", AGENT_ADDRESS);
+    await address("add", AGENT_OTHER_ADDRESS);
+    await ip("-n", name, "route", "replace", "default", "via", AGENT_ROUTER);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -42,3 +42,19 @@ export async function auditRecords(
   const text = await Bun.file(`${site.dir}/${name}/audit.jsonl`).text();
   return text.trim().split("\n").map((line) => JSON.parse(line));
 }
+
+/** The first record of an audit file that has all of `fields`, once there. */
+export async function auditRecord(
+  site: Site,
+  name: string,
+  fields: Readonly<Record<string, unknown>>,
+): Promise<Record<string, unknown>> {
+  for (let left = 100; left > 0; left--) {
+    const found = (await auditRecords(site, name)).find((record) =>
+      Object.entries(fields).every(([key, value]) => record[key] === value)
+    );
+    if (found) return found;
+    await Bun.sleep(50);
+  }
+  throw new Error(`${name} has no record of ${JSON.stringify(fields)}`);
+}

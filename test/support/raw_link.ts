@@ -67,6 +67,11 @@ export class RawLink implements AsyncDisposable {
   }
 
   /** Resolves when the other side, or the network, has ended the link. */
+  get ended(): Promise<RawEnd> {
+    return this.#closed.promise;
+  }
+
+  /** As `ended`, for whoever waits for it now: rejects if it takes long. */
   get closed(): Promise<RawEnd> {
     return within(this.#closed.promise, "the link did not end");
   }

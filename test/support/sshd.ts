@@ -39,9 +39,12 @@ export function sshdMissing(): string | undefined {
  * keys only, and allows a pty, forwarding of everything, sftp, and dozens of
  * sessions at once.
  *
+ * @param under What it is started with: `ip netns exec …`.
  * @throws {Error} If it is not installed, or cannot start.
  */
-export async function startSshd(): Promise<Sshd> {
+export async function startSshd(
+  under: readonly string[] = [],
+): Promise<Sshd> {
   const missing = sshdMissing();
   if (missing !== undefined) throw new Error(`Cannot start sshd: ${missing}`);
   const dir = await mkdtemp(join(tmpdir(), "mf-sshd-"));
@@ -54,7 +57,7 @@ export async function startSshd(): Promise<Sshd> {
     await writeFile(join(dir, "authorized_keys"), identity.publicKey);
     for (let left = BIND_TRIES_COUNT; left > 0; left--) {
       const port = await freePort();
-      const server = await tryListen(dir, port);
+      const server = await tryListen(dir, port, under);
       if (!server) continue;
       return {
         port,
@@ -80,6 +83,7 @@ export async function startSshd(): Promise<Sshd> {
 async function tryListen(
   dir: string,
   port: number,
+  under: readonly string[],
 ): Promise<AsyncDisposable | undefined> {
   const sshd = sshdPath() ?? "sshd";
   const configFile = join(dir, "sshd_config");
@@ -90,7 +94,7 @@ async function tryListen(
     const { status } = await runChild([sshd, "-t", "-f", configFile]);
     if (status === 0) break;
   }
-  const server = Bun.spawn([sshd, "-D", "-e", "-f", configFile], {
+  const server = Bun.spawn([...under, sshd, "-D", "-e", "-f", configFile], {
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",

@@ -17,12 +17,17 @@ class Watching implements AsyncDisposable {
   isPaused = false;
   /** What a peer does that is told to answer. */
   answers = false;
+  network = "here";
   watch: Watch;
   readonly #stop = new AbortController();
   readonly #running: Promise<unknown>;
 
   constructor(afterSleep: AfterSleep, values = VALUES) {
-    this.heartbeats = new Heartbeats(this.clock, afterSleep);
+    this.heartbeats = new Heartbeats(
+      this.clock,
+      afterSleep,
+      () => this.network,
+    );
     this.watch = this.heartbeats.watch({
       beat: (echo) => {
         this.#note(echo ? "asks" : "beats");
@@ -147,6 +152,28 @@ test("Heartbeats let the answer decide when the sleep was longer than the timeou
     else expect(diedAtMs).toBeLessThanOrEqual(wokeAtMs + 5_000);
     expect(answers || diedAtMs !== undefined).toBe(true);
   }
+});
+
+test("Heartbeats ask at once after a change of address, and find a silent peer dead in 5 s", async () => {
+  await using watching = new Watching("probe");
+  await watching.live(30_000, 1_000);
+  watching.network = "there";
+  await watching.clock.advance(5_000);
+  expect(watching.events.slice(-2)).toEqual([
+    "31500 asks",
+    "34500 silent for 4500",
+  ]);
+});
+
+test("Heartbeats ask once, however often addresses change, and take any answer", async () => {
+  await using watching = new Watching("probe");
+  watching.network = "there";
+  await watching.clock.advance(1_500);
+  watching.network = "elsewhere";
+  await watching.clock.advance(1_500);
+  watching.watch.heard();
+  await watching.clock.advance(10_000);
+  expect(watching.events).toEqual(["1500 asks"]);
 });
 
 test("Heartbeats of a gateway give each peer its full time again after a sleep", async () => {

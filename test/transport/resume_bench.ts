@@ -76,6 +76,7 @@ export class ResumeSide {
       joined: () => undefined,
       resume: {
         random: () => this.random,
+        lingerMs: 60_000,
         dial: (token, signal) => {
           const dial = new Dial(token, signal, clock.now());
           this.dials.push(dial);
@@ -110,6 +111,8 @@ export class ResumeGateway {
   shape: (side: ResumeSide, links: MemoryLinks) => void = () => undefined;
   readonly #waiting = new Map<ResumeSide, Link>();
   #active: readonly Link[] = [];
+  /** One end has said goodbye. */
+  isFinished = false;
 
   constructor(clock: ManualClock) {
     this.near = new ResumeSide();
@@ -124,6 +127,18 @@ export class ResumeGateway {
     }
   }
 
+  /**
+   * All links break, and nobody waits any more. Does nothing once it has heard
+   * a goodbye: docs/PROTOCOL.md §10.3 says why that is the one hole.
+   */
+  kill(): void {
+    if (this.isFinished) return;
+    const links = [...this.#active, ...this.#waiting.values()];
+    this.#active = [];
+    this.#waiting.clear();
+    for (const link of links) link.terminate();
+  }
+
   /** Joins the first links of both. */
   begin(): void {
     for (const side of [this.near, this.far]) {
@@ -134,6 +149,7 @@ export class ResumeGateway {
   }
 
   #meet(side: ResumeSide, link: Link): void {
+    if (this.isFinished) return link.close(1000, "");
     for (const old of this.#active) old.close(4003, "A newer link has come");
     this.#waiting.get(side)?.close(4001, "");
     this.#waiting.set(side, link);
@@ -145,6 +161,11 @@ export class ResumeGateway {
       },
     });
     this.#join();
+  }
+
+  #finish(): void {
+    this.isFinished = true;
+    for (const waiting of this.#waiting.values()) waiting.close(1000, "");
   }
 
   #join(): void {
@@ -159,6 +180,7 @@ export class ResumeGateway {
         message: (message) => other.send(message),
         drain: () => undefined,
         closed: ({ code, reason }) => {
+          if (code === 1000) this.#finish();
           const isTold = code === 1000 || (code >= 4000 && code !== 4420);
           other.close(isTold ? code : 4003, reason);
         },

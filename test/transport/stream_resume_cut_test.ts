@@ -82,16 +82,14 @@ for (const who of ["near", "far"] as const) {
     `runStream() comes back from a cut at each message of the ${who} link, byte for byte`,
     async () => {
       let cuts = 1;
-      let lostGoodbyeCount = 0;
       for (;; cuts++) {
         expect(cuts).toBeLessThan(CUTS_MAX_COUNT);
         const exchange = new Exchange(who, cuts, false);
         const { near, far } = exchange.gateway;
         await exchange.run();
-        const [ending, ...others] = exchange.endings.toSorted();
-        expect({ cuts, ending }).toEqual({ cuts, ending: "cleanly" });
-        // Only a goodbye that was lost leaves the other end without one.
-        if (others[0] !== "cleanly") lostGoodbyeCount++;
+        const { endings } = exchange;
+        expect({ cuts, endings })
+          .toEqual({ cuts, endings: ["cleanly", "cleanly"] });
         expect(Buffer.compare(far.socket.received, REQUEST)).toBe(0);
         expect(Buffer.compare(near.socket.received, ANSWER)).toBe(0);
         expect([near.result, far.result]).toMatchObject([
@@ -99,15 +97,14 @@ for (const who of ["near", "far"] as const) {
           { sentBytes: 500_000, receivedBytes: 300_000 },
         ]);
         exchange.expectReleased();
-        if (others[0] !== "cleanly") continue;
-        if (exchange.arrivedCount <= cuts && near.news.length === 0) break;
+        if (exchange.arrivedCount < cuts) break;
+        if (near.news.length + far.news.length < 4) continue;
         // Both have lost a link, and at once had another one.
         expect(exchange.gateway.joinedCount).toBe(2);
         expect([near.news, far.news].flat().filter((it) => it === "back 0"))
           .toEqual(["back 0", "back 0"]);
       }
       expect(cuts).toBeGreaterThan(40);
-      expect(lostGoodbyeCount).toBeLessThanOrEqual(1);
     },
     TIMEOUT_MS,
   );

@@ -4,6 +4,7 @@ import { settle } from "../support/manual_clock.ts";
 import { joinedText } from "./resume_bench.ts";
 import { joinedEnd, ReturnBench } from "./return_bench.ts";
 
+const ABREAST_MS = 2_500;
 const UNREACHABLE = new Fault("gatewayUnreachable", "Nobody is there");
 
 for (const [random, share] of [[0, 0], [1 - 2 ** -32, 1]] as const) {
@@ -14,8 +15,8 @@ for (const [random, share] of [[0, 0], [1 - 2 ** -32, 1]] as const) {
     const { dials, news } = bench.side;
     expect(dials.map(({ token, atMs }) => [token, atMs]))
       .toEqual([["token.1", 0]]);
-    // Only the wait for the end of the detach time.
-    expect(bench.clock.sleptMs).toEqual([60_000]);
+    // Waits for the end of the detach time, and whether the dial hangs.
+    expect(bench.clock.sleptMs).toEqual([60_000, ABREAST_MS]);
     bench.clock.sleptMs.length = 0;
     for (let i = 0; i < 8; i++) {
       bench.side.lastDial.fail(UNREACHABLE);
@@ -23,7 +24,8 @@ for (const [random, share] of [[0, 0], [1 - 2 ** -32, 1]] as const) {
       await bench.clock.advance(2_000 * share);
     }
     const waits = [100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000];
-    expect(bench.clock.sleptMs.map(Math.round))
+    const slept = bench.clock.sleptMs.filter((ms) => ms !== ABREAST_MS);
+    expect(slept.map(Math.round))
       .toEqual(waits.map((ms) => ms * share));
     expect(dials.length).toBe(9);
     expect(news).toEqual(["lost peerGone"]);
@@ -157,4 +159,17 @@ test("runStream() begins the detach time anew for a link that stood, or brought 
     await bench.clock.advance(1_000);
     expect([brings, bench.side.ending]).toEqual([brings, "peerGone"]);
   }
+});
+
+test("runStream() dials again when a dial that it gave up came late, and replaced its link", async () => {
+  const bench = await joinedEnd(0);
+  await bench.lose();
+  await bench.accept();
+  await bench.lose(4001);
+  await bench.clock.advance(100);
+  expect([bench.side.ending, bench.side.dials.length]).toEqual(["not yet", 2]);
+  await bench.rejoin(0);
+  await bench.lose(4001);
+  expect(bench.side.ending).toBe("linkReplaced");
+  bench.expectReleased();
 });

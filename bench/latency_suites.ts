@@ -1,0 +1,186 @@
+import { echoes, flood, openTime } from "./client.ts";
+import { median, quantile } from "./statistics.ts";
+import {
+  type BenchContext,
+  type Figure,
+  measured,
+  type SuiteResult,
+  valueOf,
+} from "./suite.ts";
+
+const ECHO_COUNT = 2_000;
+const OPEN_COUNT = 60;
+const CHURN_COUNT = 1_000;
+const CHURN_AT_ONCE = 50;
+
+const PRODUCT = "migasfree-agent";
+
+/** Round trips of 64 bytes, in microseconds. */
+export async function echo(context: BenchContext): Promise<SuiteResult> {
+  const figures = await quantiles("echo", context, async (port) => {
+    await echoes(port, ECHO_COUNT / 10);
+    return await echoes(port, ECHO_COUNT);
+  });
+  const at = (figure: string, path: string) => valueOf(figures, figure, path);
+  const bars = [
+    {
+      suite: "echo",
+      name: "p50 against HAProxy",
+      value: at("p50", PRODUCT) / at("p50", "haproxy"),
+      atMost: 1,
+    },
+    {
+      suite: "echo",
+      name: "p50 against OpenSSH",
+      value: at("p50", PRODUCT) / at("p50", "openssh"),
+      atMost: 1,
+    },
+    {
+      suite: "echo",
+      name: "p99 against HAProxy",
+      value: at("p99", PRODUCT) / at("p99", "haproxy"),
+      atMost: 2,
+    },
+  ];
+  return { figures, bars: measured(bars) };
+}
+
+/** The same while another connection of the same path moves bulk. */
+export async function mixed(context: BenchContext): Promise<SuiteResult> {
+  const idle = await quantiles(
+    "mixed",
+    context,
+    (port) => echoes(port, ECHO_COUNT),
+  );
+  const busy = await quantiles("mixed", context, async (port) => {
+    const stop = await flood(port);
+    try {
+      return await echoes(port, ECHO_COUNT);
+    } finally {
+      stop();
+    }
+  });
+  const figures = [
+    ...idle.map((it) => ({ ...it, figure: `idle ${it.figure}` })),
+    ...busy.map((it) => ({ ...it, figure: `busy ${it.figure}` })),
+  ];
+  const ours = valueOf(figures, "busy p99", PRODUCT);
+  const bars = [
+    {
+      suite: "mixed",
+      name: "p99 under bulk against idle",
+      value: ours / valueOf(figures, "idle p99", PRODUCT),
+      atMost: 3,
+    },
+    {
+      suite: "mixed",
+      name: "p99 under bulk against OpenSSH",
+      value: ours / valueOf(figures, "busy p99", "openssh"),
+      atMost: 1,
+    },
+  ];
+  return { figures, bars: measured(bars) };
+}
+
+/** From the local connection to the service's first byte, in milliseconds. */
+export async function open(context: BenchContext): Promise<SuiteResult> {
+  const figures = await quantiles("open", context, async (port) => {
+    const tookUs: number[] = [];
+    for (let i = 0; i < OPEN_COUNT; i++) {
+      tookUs.push(await openTime(port) * 1_000);
+    }
+    return tookUs;
+  });
+  const ms = (figure: string) => valueOf(figures, figure, PRODUCT) / 1_000;
+  const bars = [
+    { suite: "open", name: "p50, ms", value: ms("p50"), atMost: 10 },
+    { suite: "open", name: "p99, ms", value: ms("p99"), atMost: 40 },
+  ];
+  return { figures, bars: measured(bars) };
+}
+
+/** A thousand short tunnels, fifty at a time; then memory, in MiB. */
+export async function churn(context: BenchContext): Promise<SuiteResult> {
+  const path = context.paths.get(PRODUCT);
+  if (!path) return { figures: [], bars: [] };
+  // Once to warm it up: what stays then is what is needed.
+  await many(path.port);
+  const before = memory(path.pids);
+  const startMs = performance.now();
+  await many(path.port);
+  const perS = CHURN_COUNT / (performance.now() - startMs) * 1_000;
+  await Bun.sleep(3_000);
+  const after = memory(path.pids);
+  const figures: Figure[] = [
+    {
+      suite: "churn",
+      figure: "tunnels",
+      path: PRODUCT,
+      value: perS,
+      unit: "1/s",
+    },
+  ];
+  const bars = [];
+  for (const [role, mib] of Object.entries(after)) {
+    const figure = `${role} after`;
+    figures.push({
+      suite: "churn",
+      figure,
+      path: PRODUCT,
+      value: mib,
+      unit: "MiB",
+    });
+    const value = mib / (before[role] ?? NaN);
+    bars.push({ suite: "churn", name: `${role}: growth`, value, atMost: 1.15 });
+  }
+  return { figures, bars: measured(bars) };
+}
+
+async function many(port: number): Promise<void> {
+  let left = CHURN_COUNT;
+  const worker = async () => {
+    while (left-- > 0) await openTime(port);
+  };
+  await Promise.all(Array.from({ length: CHURN_AT_ONCE }, worker));
+}
+
+function memory(
+  pids: Readonly<Record<string, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(pids).map(([role, pid]) => [role, residentMib(pid)]),
+  );
+}
+
+function residentMib(pid: number): number {
+  const { stdout } = Bun.spawnSync(["cat", `/proc/${pid}/status`]);
+  return Number(/VmRSS:\s+(\d+) kB/.exec(stdout.toString())?.[1]) / 1_024;
+}
+
+async function quantiles(
+  suite: string,
+  { paths, roundCount, say }: BenchContext,
+  measure: (port: number) => Promise<number[]>,
+): Promise<Figure[]> {
+  const values = new Map<string, number[]>();
+  for (let round = 0; round < roundCount; round++) {
+    for (const [path, { port }] of paths) {
+      const tookUs = await measure(port);
+      const found = { p50: quantile(tookUs, 0.5), p99: quantile(tookUs, 0.99) };
+      for (const [figure, value] of Object.entries(found)) {
+        const key = `${path}\n${figure}`;
+        values.set(key, [...values.get(key) ?? [], value]);
+      }
+      const { p50, p99 } = found;
+      say(
+        `${suite} ${round + 1}: ${path} ${p50.toFixed(0)} / ${
+          p99.toFixed(0)
+        } us`,
+      );
+    }
+  }
+  return [...values].map(([key, all]) => {
+    const [path = "", figure = ""] = key.split("\n");
+    return { suite, figure, path, value: median(all), unit: "us" };
+  });
+}

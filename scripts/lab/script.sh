@@ -1,0 +1,76 @@
+# install.sh, from a gateway that hands it out.
+
+[ -d /root/pki ] || make_pki
+stand_in_migasfree
+from=https://localhost:8444/tunnel
+for release in 1 2; do
+  mkdir -p "/root/server$release"
+  cat >"/root/server$release/gateway.toml" <<TOML
+listen = "127.0.0.1:844$((3 + release))"
+public_url = "wss://localhost:844$((3 + release))/tunnel"
+state_dir = "/root/server$release/state"
+metrics_listen = "127.0.0.1:0"
+[tls]
+cert_file = "/root/pki/gateway/cert.pem"
+key_file = "/root/pki/gateway/key.pem"
+client_ca_file = "/root/pki/ca.pem"
+[downloads]
+dir = "/lab/release$release"
+TOML
+  systemd-run --quiet --unit="lab-server$release" "$LAB_BINARY" gateway \
+    --config "/root/server$release/gateway.toml"
+done
+fetch() {
+  curl --silent --show-error --fail --cacert /root/pki/ca.pem "$1"
+}
+one_line() {
+  fetch "$1/install.sh" | sh -s -- --ca /root/pki/ca.pem "${@:2}"
+}
+find /etc /usr /var/lib -xdev ! -path '/var/lib/dpkg*' ! -path '/var/lib/systemd*' ! -path '/var/lib/rpm*' \
+  2>/dev/null | sort >/tmp/before
+
+check "install.sh is there" within 10 fetch "$from/install.sh"
+check "a dry run" one_line "$from" --dry-run
+check "leaves nothing" no_traces
+check "installed in one line" one_line "$from"
+check "enabled" systemctl is-enabled migasfree-agent.service
+check "its users are there" getent passwd migasfree-agent migasfree-gateway
+configure_gateway
+check "the gateway starts" systemctl start migasfree-gateway.service
+configure_agent
+check "again, with a configuration: it starts" one_line "$from"
+check "online" within 15 is_online
+is_online || return
+check "the configuration is for the agent's group alone" test \
+  "$(stat -c '%a %G' /etc/migasfree-agent/agent.toml)" = "640 migasfree-agent"
+start_sshd
+check "ssh through it" test "$(tunnel_ssh hostname)" = "$(hostname)"
+"$LAB_BINARY" completion bash | grep -q -w enroll ||
+  check "enrolment is not there yet, and says so" \
+  sh -c 'printf "%s" "$1" | grep -q "cannot enrol"' - \
+  "$(one_line "$from" --enroll token 2>&1)"
+
+old=$(pid_of migasfree-agent)
+rm -f /usr/lib/systemd/system/migasfree-agent.service
+check "run again, it repairs" one_line "$from"
+check "what was lost is back" \
+  test -f /usr/lib/systemd/system/migasfree-agent.service
+check "it restarts when idle" within 15 is_online_anew "$old"
+old=$(pid_of migasfree-agent)
+check "the upgrade" one_line https://localhost:8445/tunnel
+check "is a new version" grep -qx 2.0.0-alpha.9 /usr/lib/migasfree-agent/version
+check "and a new process" within 15 is_online_anew "$old"
+check "no downgrade" refuses one_line "$from"
+check "unless somebody means it" one_line "$from" --version 2.0.0-alpha.8
+
+one_line "$from" --uninstall >/root/said
+check "uninstall keeps the configuration" \
+  test -f /etc/migasfree-agent/agent.toml
+check "nothing runs" refuses pgrep -x migasfree-agent -u migasfree-agent
+check "uninstall --purge" one_line "$from" --uninstall --purge
+check "no file, no user, no unit" no_traces
+find /etc /usr /var/lib -xdev ! -path '/var/lib/dpkg*' ! -path '/var/lib/systemd*' ! -path '/var/lib/rpm*' \
+  2>/dev/null | sort >/tmp/after
+check "the file system is as it was" \
+  sh -c '! diff /tmp/before /tmp/after | grep "^[<>]" | grep -v -e "/etc/.*-$" -e "/var/lib/private$"'
+systemctl stop lab-server1 lab-server2 lab-sshd

@@ -1,0 +1,43 @@
+/** What upstream's programs say, as docs/PROTOCOL.md §11 has it. */
+export const V1_VECTORS: readonly Readonly<Record<string, unknown>>[] = [
+  {
+    type: "register_agent",
+    id: 7,
+    name: "aula-7 [CID-7]",
+    services: ["ssh", "vnc"],
+    mode: "tcp_tunnel",
+  },
+  { type: "registration_ok", message: "Agent registered successfully" },
+  { type: "error", message: "Connection limit reached (50000)" },
+  { type: "connect_client", mode: "tcp_tunnel" },
+  { type: "connection_ok", message: "Client connected" },
+  { type: "list_agents" },
+  {
+    type: "start_tcp_tunnel",
+    id: 7,
+    tunnel_id: "cli-1",
+    service: "ssh",
+    client_cn: "ana",
+  },
+  { type: "tunnel_started", tunnel_id: "cli-1", id: 7, service: "ssh" },
+  { type: "close_tunnel", tunnel_id: "cli-1" },
+  { type: "close_tcp_tunnel", tunnel_id: "cli-1" },
+  { type: "tunnel_closed", tunnel_id: "cli-1" },
+  {
+    type: "execute_command",
+    id: 7,
+    exec_id: "exec-1",
+    command: "migasfree sync",
+    client_cn: null,
+  },
+  { type: "exec_started", exec_id: "exec-1", id: 7, command: "migasfree sync" },
+  {
+    type: "exec_output",
+    exec_id: "exec-1",
+    stream: "stderr",
+    data: "ñandú\r\n",
+  },
+  { type: "exec_complete", exec_id: "exec-1", exit_code: -9 },
+  { type: "exec_error", exec_id: "exec-1", error: "Empty command" },
+  { type: "tunnel_data", tunnel_id: "cli-1", origin: "agent", data: "00ff" },
+];
