@@ -162,6 +162,11 @@ mf_check_owner() {
   fi
 }
 
+# When a process began: another one may have its number by now.
+mf_birth() {
+  cut -d ' ' -f 22 "/proc/$1/stat" 2>/dev/null || echo none
+}
+
 # A lock whose owner is dead is nobody's.
 mf_lock() {
   mkdir -p "$MF_STATE" 2>/dev/null ||
@@ -169,19 +174,25 @@ mf_lock() {
   chmod 0700 "$MF_STATE"
   mf_tries=0
   until mkdir "$MF_STATE/lock" 2>/dev/null; do
-    mf_owner=$(cat "$MF_STATE/lock/pid" 2>/dev/null || echo 0)
-    if [ "$mf_owner" -gt 0 ] 2>/dev/null && kill -0 "$mf_owner" 2>/dev/null; then
-      mf_die 20 "Another install.sh runs, as process $mf_owner" "Wait for it"
+    mf_owner=$(cat "$MF_STATE/lock/owner" 2>/dev/null)
+    if [ -n "$mf_owner" ] &&
+      [ "$mf_owner" = "${mf_owner%% *} $(mf_birth "${mf_owner%% *}")" ]; then
+      mf_die 20 "Another install.sh runs, as process ${mf_owner%% *}" \
+        "Wait for it"
     fi
     mf_tries=$((mf_tries + 1))
-    if [ "$mf_tries" -gt 3 ]; then
+    if [ "$mf_tries" -gt 4 ]; then
       mf_die 18 "Cannot lock $MF_STATE" "Look whether it can be written to"
+    elif [ -z "$mf_owner" ] && [ "$mf_tries" -le 2 ]; then
+      # Somebody who has just begun may be about to say so.
+      sleep 1
+    else
+      rm -rf "$MF_STATE/lock"
     fi
-    rm -rf "$MF_STATE/lock"
   done
   if [ -f "$MF_STATE/manifest" ]; then mf_had_manifest=1; fi
   mf_owns_lock=1
-  echo $$ >"$MF_STATE/lock/pid"
+  echo "$$ $(mf_birth $$)" >"$MF_STATE/lock/owner"
 }
 
 mf_check_writable() {
@@ -206,9 +217,18 @@ mf_enroll() {
       "Enrol it with migasfree, or copy certificates: see OPERATIONS.md"
   fi
   # Not as an argument: everybody may read those.
-  printf '%s' "$mf_token" | /usr/bin/migasfree-agent enroll --token-file - ||
+  printf '%s' "$mf_token" | /usr/bin/migasfree-agent enroll --token-file -
+  mf_code=$?
+  if [ "$mf_code" -eq 64 ]; then
+    # The token does not say which gateway: then it is the one we come from.
+    printf '%s' "$mf_token" | /usr/bin/migasfree-agent enroll --token-file - \
+      --gateway "wss://${MF_FROM#https://}"
+    mf_code=$?
+  fi
+  if [ "$mf_code" -ne 0 ]; then
     mf_die 22 "Installed, but not enrolled" "Get another token, and run \
 \`migasfree-agent enroll\`"
+  fi
   # With something to run with, it can be started.
   if mf_runs; then mf_start; fi
 }

@@ -4,6 +4,7 @@ import {
   type BenchContext,
   type Figure,
   measured,
+  PRODUCT,
   type SuiteResult,
   valueOf,
 } from "./suite.ts";
@@ -15,8 +16,6 @@ const BULK_BYTES = 512 * MEGABYTE;
 const V1_BYTES = 192 * MEGABYTE;
 const PYTHON_BYTES = 24 * MEGABYTE;
 const TUNNEL_COUNT = 4;
-
-const PRODUCT = "migasfree-agent";
 
 /** One tunnel, each way, in MB/s. */
 export async function bulk(context: BenchContext): Promise<SuiteResult> {

@@ -4,6 +4,7 @@ import {
   type BenchContext,
   type Figure,
   measured,
+  PRODUCT,
   type SuiteResult,
   valueOf,
 } from "./suite.ts";
@@ -12,8 +13,6 @@ const ECHO_COUNT = 2_000;
 const OPEN_COUNT = 60;
 const CHURN_COUNT = 1_000;
 const CHURN_AT_ONCE = 50;
-
-const PRODUCT = "migasfree-agent";
 
 /** Round trips of 64 bytes, in microseconds. */
 export async function echo(context: BenchContext): Promise<SuiteResult> {
@@ -93,8 +92,8 @@ export async function open(context: BenchContext): Promise<SuiteResult> {
   });
   const ms = (figure: string) => valueOf(figures, figure, PRODUCT) / 1_000;
   const bars = [
-    { suite: "open", name: "p50, ms", value: ms("p50"), atMost: 10 },
-    { suite: "open", name: "p99, ms", value: ms("p99"), atMost: 40 },
+    { suite: "open", name: "p50", value: ms("p50"), atMost: 10, unit: "ms" },
+    { suite: "open", name: "p99", value: ms("p99"), atMost: 40, unit: "ms" },
   ];
   return { figures, bars: measured(bars) };
 }

@@ -1,22 +1,33 @@
 /**
- * `scripts/bench [SUITE…] [--rounds N]`: measures the product beside what else
- * there is, in one run, and prints ratios. Ends with 1 if a bar is missed.
+ * `scripts/bench [SUITE…]`: measures the product beside what else there is, in
+ * one run, and prints ratios. Ends with 1 if a bar is missed, or a ratio is
+ * worse than `bench/baseline.json` allows.
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
 import { resolve } from "node:path";
+import { EXIT_USAGE, parseFlags } from "../scripts/parse_flags.ts";
 import { startChild } from "../test/support/child.ts";
-import { parseFlags } from "../scripts/parse_flags.ts";
+import { idleAgent, size, start } from "./agent_suites.ts";
+import { compareBaseline, renewBaseline } from "./baseline.ts";
 import type { BenchPath, OpenPath } from "./bench_path.ts";
 import { bulk, bulkFour, protocol1 } from "./bulk_suites.ts";
 import { DIRECT_PATH } from "./direct_path.ts";
+import { fleet } from "./fleet_suite.ts";
 import { HAPROXY_PATH } from "./haproxy_path.ts";
 import { churn, echo, mixed, open } from "./latency_suites.ts";
 import { OPENSSH_PATH } from "./openssh_path.ts";
 import { PRODUCT_PATH } from "./product_path.ts";
-import { printTable } from "./report.ts";
+import { describeReferences } from "./references.ts";
+import { printComparisons, printTable } from "./report.ts";
+import {
+  currentLoad,
+  drawResults,
+  readBaseline,
+  saveResult,
+  writeBaseline,
+} from "./results.ts";
 import type { Suite, SuiteResult } from "./suite.ts";
 import { PYTHON_PATH, V1_PATH } from "./v1_paths.ts";
+import { wan } from "./wan_suite.ts";
 
 const TUNNEL_PATHS = [DIRECT_PATH, PRODUCT_PATH, HAPROXY_PATH, OPENSSH_PATH];
 
@@ -28,49 +39,74 @@ const SUITES: Readonly<
   echo: { run: echo, paths: TUNNEL_PATHS },
   mixed: { run: mixed, paths: TUNNEL_PATHS },
   open: { run: open, paths: TUNNEL_PATHS },
+  wan: { run: wan, paths: [] },
   churn: { run: churn, paths: [PRODUCT_PATH] },
+  "idle-agent": { run: idleAgent, paths: [] },
+  fleet: { run: fleet, paths: [] },
+  start: { run: start, paths: [] },
+  size: { run: size, paths: [] },
   "protocol-1": { run: protocol1, paths: [V1_PATH, PYTHON_PATH] },
 };
 
 const HELP = `Usage: scripts/bench [SUITE…] [--rounds N] [--no-bars]
+                     [--draw] [--renew-baseline]
 
 Measures the product beside OpenSSH, HAProxy and others, in one run, and
-prints medians and ratios. A ratio that misses its bar ends it with 1.
+prints medians and ratios. A ratio that misses its bar, or is worse than
+bench/baseline.json allows, ends it with 1.
 
 Suites: ${Object.keys(SUITES).join(", ")} (default: all)
-  --rounds N   how often each path is measured in turn (default: 5)
-  --no-bars    a missed bar is no failure
+  --rounds N         how often each path is measured in turn (default: 5)
+  --no-bars          a missed bar is no failure
+  --draw             draw docs/plots from the last result of each suite;
+                     without a SUITE, nothing is measured
+  --renew-baseline   what was measured is the baseline from now on
 `;
 
-const EXIT_USAGE = 64;
-
-const flags = parseFlags(Bun.argv.slice(2), {
+const OPTIONS = {
   help: { type: "boolean", default: false },
   rounds: { type: "string", default: "5" },
   "no-bars": { type: "boolean", default: false },
-}, HELP);
-process.exit(await main());
+  draw: { type: "boolean", default: false },
+  "renew-baseline": { type: "boolean", default: false },
+} as const;
 
-async function main(): Promise<number> {
+process.exit(await main(process.argv.slice(2)));
+
+async function main(argv: readonly string[]): Promise<number> {
+  const flags = parseFlags(argv, OPTIONS, HELP);
   if (!flags) return EXIT_USAGE;
-  if (flags.values.help) {
+  const { positionals, values } = flags;
+  if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
-  const names = flags.positionals.length > 0
-    ? flags.positionals
-    : Object.keys(SUITES);
-  const unknown = names.filter((name) => !(name in SUITES));
-  const roundCount = Number(flags.values.rounds);
-  if (unknown.length > 0 || !(roundCount >= 1)) {
+  const isAll = positionals.length === 0 && !values.draw;
+  const names = isAll ? Object.keys(SUITES) : positionals;
+  const roundCount = Number(values.rounds);
+  if (names.some((name) => !(name in SUITES)) || !(roundCount >= 1)) {
     process.stderr.write(HELP);
     return EXIT_USAGE;
   }
+  if (names.length > 0) describeReferences().forEach(say);
   const results: SuiteResult[] = [];
-  for (const name of names) results.push(await runSuite(name, roundCount));
+  for (const name of names) {
+    const startLoad = currentLoad();
+    const result = await runSuite(name, roundCount);
+    await saveResult(name, roundCount, startLoad, result);
+    const endLoad = currentLoad().toFixed(1);
+    say(`${name}: load average ${startLoad.toFixed(1)}, ${endLoad} after it`);
+    results.push(result);
+  }
   const isGood = printTable(results, say);
-  await save(names, roundCount, results);
-  return isGood || flags.values["no-bars"] ? 0 : 1;
+  const bars = results.flatMap((result) => result.bars);
+  const baseline = await readBaseline();
+  const isSteady = printComparisons(compareBaseline(bars, baseline), say);
+  if (values["renew-baseline"]) {
+    await writeBaseline(renewBaseline(bars, baseline));
+  }
+  if (values.draw) (await drawResults()).forEach(say);
+  return isSteady && (isGood || values["no-bars"]) ? 0 : 1;
 }
 
 async function runSuite(
@@ -80,40 +116,24 @@ async function runSuite(
   const suite = SUITES[name];
   if (!suite) throw new Error(`There is no suite ${name}`);
   await using stack = new AsyncDisposableStack();
-  const service = stack.use(
-    startChild([process.execPath, resolve(import.meta.dir, "service.ts")]),
-  );
-  const line = await service.line(/^listening /);
-  const servicePort = Number(line.trim().split(":").at(-1));
   const paths = new Map<string, OpenPath>();
-  for (const path of suite.paths) {
-    const missing = path.missing();
-    if (missing === undefined) {
-      paths.set(path.name, stack.use(await path.open(servicePort)));
-    } else say(`${name}: without ${path.name}: ${missing}`);
+  if (suite.paths.length > 0) {
+    const program = resolve(import.meta.dir, "service.ts");
+    const service = stack.use(startChild([process.execPath, program]));
+    const line = await service.line(/^listening /);
+    const servicePort = Number(line.trim().split(":").at(-1));
+    for (const path of suite.paths) {
+      const missing = path.missing();
+      if (missing === undefined) {
+        paths.set(path.name, stack.use(await path.open(servicePort)));
+      } else say(`${name}: without ${path.name}: ${missing}`);
+    }
   }
   return await suite.run({
     paths,
     roundCount,
     say: (text) => process.stderr.write(`${text}\n`),
   });
-}
-
-/** A run that is worth keeping can be looked at, and compared, later. */
-async function save(
-  names: readonly string[],
-  roundCount: number,
-  results: readonly SuiteResult[],
-): Promise<void> {
-  const dir = resolve(import.meta.dir, "results");
-  await mkdir(dir, { recursive: true });
-  const machine = { cpu: cpus()[0]?.model, cores: cpus().length };
-  const figures = results.flatMap((result) => result.figures);
-  const bars = results.flatMap((result) => result.bars);
-  const file = resolve(dir, `${names.join("_")}.json`);
-  const text = JSON.stringify({ machine, roundCount, figures, bars }, null, 2);
-  await writeFile(file, `${text}\n`);
-  say(`Written to ${file}`);
 }
 
 function say(text: string): void {

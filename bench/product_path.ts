@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { BINARY, Site } from "../test/support/site.ts";
 import type { BenchPath } from "./bench_path.ts";
+import { PRODUCT } from "./suite.ts";
 
 /** Three processes of the compiled binary, mutual TLS on both hops. */
 export const PRODUCT_PATH: BenchPath = {
-  name: "migasfree-agent",
+  name: PRODUCT,
   what: "operator, gateway and agent; mTLS on both hops, resumable",
   missing: () => existsSync(BINARY) ? undefined : "run ./scripts/build first",
   open: async (servicePort) => {

@@ -1,3 +1,4 @@
+import type { Comparison } from "./baseline.ts";
 import { type Bar, holds, type SuiteResult } from "./suite.ts";
 
 /** Prints figures, then ratios. Returns whether each ratio is good enough. */
@@ -24,6 +25,25 @@ export function printTable(
   return isGood;
 }
 
-function limitOf({ atLeast, atMost }: Bar): string {
-  return atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
+/** Prints ratios beside the baseline's. Returns whether none is worse. */
+export function printComparisons(
+  comparisons: readonly Comparison[],
+  say: (line: string) => void,
+): boolean {
+  for (const { baseline, gainShare, isWorse, key, value } of comparisons) {
+    const percent = Math.round(gainShare * 100);
+    const gain = `${percent < 0 ? "" : "+"}${percent} %`.padStart(7);
+    say(
+      `baseline    ${isWorse ? "WORSE" : "ok   "} ${gain}  ${key}: ` +
+        `${value.toFixed(2)}, was ${baseline.toFixed(2)}`,
+    );
+  }
+  return !comparisons.some(({ isWorse }) => isWorse);
+}
+
+function limitOf({ atLeast, atMost, unit }: Bar): string {
+  const limit = atLeast === undefined
+    ? `at most ${atMost}`
+    : `at least ${atLeast}`;
+  return unit === undefined ? limit : `${limit} ${unit}`;
 }

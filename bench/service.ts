@@ -1,6 +1,6 @@
 /**
- * The service at the far end of every path, as a process of its own: `serve`
- * starts it. A connection says what it wants by one line:
+ * The service at the far end of every path, as a process of its own: its
+ * argument is the address that it listens on (127.0.0.1). A connection says what it wants by one line:
  *
  *     D <bytes>   the service sends so many random bytes, then ends
  *     U <bytes>   it reads so many, then says "ok"
@@ -14,7 +14,7 @@ const BLOCK = randomBytes(4 * 1024 * 1024);
 const PIECE_BYTES = 256 * 1024;
 
 const server = createServer({ allowHalfOpen: true, noDelay: true }, serve);
-server.listen(0, "127.0.0.1", () => {
+server.listen(0, process.argv[2] ?? "127.0.0.1", () => {
   const address = server.address();
   if (typeof address === "object" && address) {
     process.stdout.write(`listening 127.0.0.1:${address.port}\n`);

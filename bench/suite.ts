@@ -1,5 +1,8 @@
 import type { OpenPath } from "./bench_path.ts";
 
+/** Name of the product's path. */
+export const PRODUCT = "migasfree-agent";
+
 /** One figure of one path: the median of its rounds. */
 export interface Figure {
   readonly suite: string;
@@ -10,13 +13,15 @@ export interface Figure {
   readonly unit: string;
 }
 
-/** A ratio between two figures of one run, and how good it has to be. */
+/** What a figure, or the ratio of two of one run, has to be. */
 export interface Bar {
   readonly suite: string;
   readonly name: string;
   readonly value: number;
   readonly atLeast?: number;
   readonly atMost?: number;
+  /** Set where it is no ratio. */
+  readonly unit?: string;
 }
 
 export interface SuiteResult {

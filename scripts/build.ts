@@ -4,9 +4,13 @@ import { BUILD_TARGETS, type BuildTarget } from "./build_targets.ts";
 import { fetchRuntime } from "./fetch_runtime.ts";
 import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
 import { signMachO } from "./sign_mach_o.ts";
+import { unitTexts } from "./unit_texts.ts";
 import { writeChecksums } from "./write_checksums.ts";
 
 const NAME = "migasfree-agent";
+
+/** Runs on a thread of its own, and is loaded when that begins. */
+const HANG_WORKER = "src/runtime/hang_worker.ts";
 
 /** Called by this name, the binary is migasfree's own operator client. */
 const LINK_NAME = "migasfree-connect";
@@ -99,10 +103,12 @@ async function compile(
 ): Promise<void> {
   const { version } = await Bun.file("package.json").json();
   await Bun.build({
-    entrypoints: ["src/cli/main.ts"],
+    entrypoints: ["src/cli/main.ts", HANG_WORKER],
     define: {
       MIGASFREE_VERSION: JSON.stringify(version),
       MIGASFREE_COMMIT: JSON.stringify(commitOf(process.cwd())),
+      MIGASFREE_HANG_WORKER: JSON.stringify(`./${HANG_WORKER}`),
+      MIGASFREE_UNITS: JSON.stringify(JSON.stringify(await unitTexts())),
       "process.env.NODE_ENV": '"production"',
     },
     // Not minified: under 1 % of the file, and a stack trace stays readable.

@@ -3,7 +3,6 @@
  * killed, frozen, restarted and cut at random, and says what became of them.
  */
 
-import { parseArgs } from "node:util";
 import { freePort } from "../test/support/free_port.ts";
 import { SeededRandom } from "../test/support/seeded_random.ts";
 import { Pulse, runBulk } from "./chaos_echo.ts";
@@ -12,8 +11,8 @@ import { gatewaysMissing } from "./chaos_gateways.ts";
 import { runScp, runSftp, runShell, writeSshConfig } from "./chaos_ssh.ts";
 import { ChaosTally } from "./chaos_tally.ts";
 import { runVnc, vncMissing } from "./chaos_vnc.ts";
-import { startChaosWorld } from "./chaos_world.ts";
-import { EXIT_USAGE } from "./parse_flags.ts";
+import { type ChaosWorld, startChaosWorld } from "./chaos_world.ts";
+import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
 
 const HELP = `Usage: scripts/chaos [--seed N] [--minutes M] [--gateways N]
                      [--no-vnc] [--help]
@@ -31,35 +30,45 @@ ${EXIT_USAGE} usage.
 
 const USABLE_MAX_MS = 5_000;
 const GAP_MAX_MS = 1_500;
+const LOG_LINES_COUNT = 40;
 /** Longer than any detach time: whoever is not back by then never will be. */
 const PATIENCE_MS = 90_000;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    minutes: { type: "string", default: "5" },
-    gateways: { type: "string", default: "1" },
-    "no-vnc": { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
-if (values.help) process.stdout.write(HELP);
-else {
+const OPTIONS = {
+  seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  minutes: { type: "string", default: "5" },
+  gateways: { type: "string", default: "1" },
+  "no-vnc": { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const values = parseFlags(argv, OPTIONS, HELP)?.values;
+  if (!values) return EXIT_USAGE;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
   const [seed, minutes] = [Number(values.seed), Number(values.minutes)];
   const gatewayCount = Number(values.gateways);
   const isUsable = Number.isInteger(seed) && minutes > 0 &&
     Number.isInteger(gatewayCount) && gatewayCount >= 1;
   if (!isUsable) process.stderr.write(HELP);
-  process.exit(
-    isUsable ? await chaos(seed, minutes, gatewayCount) : EXIT_USAGE,
-  );
+  const noVnc = values["no-vnc"] ? "it is not wanted" : vncMissing();
+  const options = { seed, minutes, gatewayCount, noVnc };
+  return isUsable ? await chaos(options) : EXIT_USAGE;
 }
 
-async function chaos(
-  seed: number,
-  minutes: number,
-  gatewayCount: number,
-): Promise<number> {
+interface ChaosOptions {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly gatewayCount: number;
+  /** Why there is no VNC session; undefined: there is. */
+  readonly noVnc: string | undefined;
+}
+
+async function chaos(options: ChaosOptions): Promise<number> {
+  const { gatewayCount, minutes, noVnc, seed } = options;
   const missing = gatewaysMissing(gatewayCount);
   if (missing !== undefined) {
     process.stderr.write(`Cannot start ${gatewayCount} gateways: ${missing}\n`);
@@ -74,7 +83,6 @@ async function chaos(
   const endMs = performance.now() + minutes * 60_000;
   const goesOn = () => performance.now() < endMs;
   const pulse = await Pulse.start(world, tally);
-  const noVnc = values["no-vnc"] ? "it is not wanted" : vncMissing();
   if (noVnc !== undefined) print(`no VNC session: ${noVnc}`);
   const sessions = Promise.all([
     runScp(world, config, tally, goesOn),
@@ -91,6 +99,7 @@ async function chaos(
     const usableMs = performance.now() - startMs;
     tally.fault(kind, usableMs);
     print(`${kind}: usable after ${(usableMs / 1_000).toFixed(2)} s`);
+    if (usableMs > USABLE_MAX_MS) printLogs(world);
   }
   await within(sessions, "the sessions");
   await within(pulse.finish(), "the pulse's end");
@@ -98,6 +107,15 @@ async function chaos(
   const isGood = tally.lost.length === 0 && tally.wrongBytes === 0 &&
     tally.usableMs(0.99) <= USABLE_MAX_MS;
   return isGood ? 0 : 1;
+}
+
+/** What everybody had to say of the last fault. */
+function printLogs({ agent, gateways }: ChaosWorld): void {
+  for (const child of [agent, ...gateways.map((gateway) => gateway.child())]) {
+    const lines = child.output().stderr.trimEnd().split("\n");
+    for (const line of lines.slice(-LOG_LINES_COUNT)) print(`    ${line}`);
+    print("");
+  }
 }
 
 /** @throws {Error} When it takes longer than any session may. */
@@ -117,3 +135,5 @@ async function within<T>(work: Promise<T>, what: string): Promise<T> {
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
+
+process.exit(await main(process.argv.slice(2)));

@@ -48,9 +48,11 @@ export class Pulse {
     });
   }
 
+  /** Returns when the first byte has come back. */
   static async start(world: ChaosWorld, tally: ChaosTally): Promise<Pulse> {
     const pulse = new Pulse(await open(world), tally);
     pulse.#beat();
+    await pulse.usable();
     return pulse;
   }
 

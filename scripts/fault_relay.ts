@@ -72,8 +72,6 @@ const WELCOMES: readonly Welcome[] = ["relayed", "held", "refused"];
 /** Scripts are planned for so long at a time. */
 const PLAN_MS = 3_600_000;
 
-process.exitCode = await main(process.argv.slice(2));
-
 async function main(argv: readonly string[]): Promise<number> {
   const flags = parseFlags(argv, OPTIONS, HELP);
   if (!flags) return EXIT_USAGE;
@@ -159,3 +157,5 @@ function weatherOf(
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
+
+process.exitCode = await main(process.argv.slice(2));

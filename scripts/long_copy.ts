@@ -5,13 +5,12 @@
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { startChild } from "../test/support/child.ts";
 import { freePort } from "../test/support/free_port.ts";
 import type { FaultRelay } from "../test/support/fault_relay.ts";
 import { writeSshConfig } from "./chaos_ssh.ts";
 import { type ChaosWorld, startChaosWorld } from "./chaos_world.ts";
-import { EXIT_USAGE } from "./parse_flags.ts";
+import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
 
 const HELP = `Usage: scripts/long_copy [--mib N] [--resets N] [--help]
 
@@ -29,19 +28,23 @@ const MEBIBYTE = 1024 * 1024;
 const LOOK_EVERY_MS = 2;
 const AGAIN_MS = 200;
 
-const { values } = parseArgs({
-  options: {
-    mib: { type: "string", default: "1024" },
-    resets: { type: "string", default: "20" },
-    help: { type: "boolean", default: false },
-  },
-});
-if (values.help) process.stdout.write(HELP);
-else {
+const OPTIONS = {
+  mib: { type: "string", default: "1024" },
+  resets: { type: "string", default: "20" },
+  help: { type: "boolean", default: false },
+} as const;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const values = parseFlags(argv, OPTIONS, HELP)?.values;
+  if (!values) return EXIT_USAGE;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
   const [mib, resets] = [Number(values.mib), Number(values.resets)];
   const isUsable = mib > 0 && resets >= 0;
   if (!isUsable) process.stderr.write(HELP);
-  process.exit(isUsable ? await longCopy(mib, resets) : EXIT_USAGE);
+  return isUsable ? await longCopy(mib, resets) : EXIT_USAGE;
 }
 
 async function longCopy(mib: number, resetCount: number): Promise<number> {
@@ -141,3 +144,5 @@ function speed(mib: number, ms: number): string {
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
+
+process.exit(await main(process.argv.slice(2)));

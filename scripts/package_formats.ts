@@ -137,7 +137,12 @@ export async function scriptText(path: string): Promise<string> {
 }
 
 function sourceDate(epochSeconds: number) {
-  return { env: { SOURCE_DATE_EPOCH: String(epochSeconds) } };
+  const env = {
+    SOURCE_DATE_EPOCH: String(epochSeconds),
+    // As for the archive: as many blocks, whatever the machine.
+    DPKG_DEB_THREADS_MAX: "2",
+  };
+  return { env };
 }
 
 function withoutLinks(paths: readonly string[]): string[] {

@@ -3,7 +3,6 @@
  * that is not there; looks whether anybody's memory grows.
  */
 
-import { parseArgs } from "node:util";
 import type { Socket } from "node:net";
 import { FaultRelay } from "../test/support/fault_relay.ts";
 import { freePort } from "../test/support/free_port.ts";
@@ -11,7 +10,7 @@ import { startListener } from "../test/support/listener.ts";
 import { Site } from "../test/support/site.ts";
 import { dialTest, echoOnce, serveTcp } from "../test/support/tcp_peer.ts";
 import { MemoryTrace } from "./memory_trace.ts";
-import { EXIT_USAGE } from "./parse_flags.ts";
+import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
 import type { StormOrders, StormReport } from "./storm_report.ts";
 
 const HELP = `Usage: scripts/soak [--minutes M] [--help]
@@ -34,17 +33,21 @@ const LONELY_COUNT = 200;
 /** What one agent makes in an hour, once its waits are uniform in 0–30 s. */
 const ATTEMPTS_PER_HOUR = 240;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "10" },
-    help: { type: "boolean", default: false },
-  },
-});
-if (values.help) process.stdout.write(HELP);
-else {
+const OPTIONS = {
+  minutes: { type: "string", default: "10" },
+  help: { type: "boolean", default: false },
+} as const;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const values = parseFlags(argv, OPTIONS, HELP)?.values;
+  if (!values) return EXIT_USAGE;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
   const minutes = Number(values.minutes);
   if (!(minutes > 0)) process.stderr.write(HELP);
-  process.exit(minutes > 0 ? await soak(minutes) : EXIT_USAGE);
+  return minutes > 0 ? await soak(minutes) : EXIT_USAGE;
 }
 
 async function soak(minutes: number): Promise<number> {
@@ -153,3 +156,5 @@ function attemptsOf(stdout: string): number {
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
+
+process.exit(await main(process.argv.slice(2)));

@@ -3,13 +3,12 @@
  * comes back: how fast, how densely, and what that costs the gateway.
  */
 
-import { parseArgs } from "node:util";
 import type { Child } from "../test/support/child.ts";
 import { freePort } from "../test/support/free_port.ts";
 import { cpuMs } from "../test/support/process_cpu.ts";
 import { residentBytes } from "../test/support/process_memory.ts";
 import { BINARY, Site } from "../test/support/site.ts";
-import { EXIT_USAGE } from "./parse_flags.ts";
+import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
 import type { StormOrders, StormReport } from "./storm_report.ts";
 
 const HELP = `Usage: scripts/storm [--agents N] [--seconds N] [--help]
@@ -30,19 +29,23 @@ const FIRST_PER_SECOND = 400;
 const LOOK_EVERY_MS = 100;
 const MEBIBYTE = 1024 * 1024;
 
-const { values } = parseArgs({
-  options: {
-    agents: { type: "string", default: "10000" },
-    seconds: { type: "string", default: "10" },
-    help: { type: "boolean", default: false },
-  },
-});
-if (values.help) process.stdout.write(HELP);
-else {
+const OPTIONS = {
+  agents: { type: "string", default: "10000" },
+  seconds: { type: "string", default: "10" },
+  help: { type: "boolean", default: false },
+} as const;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const values = parseFlags(argv, OPTIONS, HELP)?.values;
+  if (!values) return EXIT_USAGE;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
   const [agents, seconds] = [Number(values.agents), Number(values.seconds)];
   const isUsable = agents > 0 && seconds >= 0;
   if (!isUsable) process.stderr.write(HELP);
-  process.exit(isUsable ? await storm(agents, seconds) : EXIT_USAGE);
+  return isUsable ? await storm(agents, seconds) : EXIT_USAGE;
 }
 
 /** The agents of all processes, as their reports have them. */
@@ -194,3 +197,5 @@ function text(ms: number): string {
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
+
+process.exit(await main(process.argv.slice(2)));

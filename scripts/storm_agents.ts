@@ -32,6 +32,13 @@ const budget = new WindowBudget(1024 * 1024);
 const signal = new AbortController().signal;
 const counts = { online: 0, dials: 0, early: 0, welcomes: 0 };
 
+const tls = {
+  ca: await textOf("ca_file"),
+  cert: await textOf("cert_file"),
+  key: await textOf("key_file"),
+  insecure: false,
+};
+
 void heartbeats.run(signal);
 for (let index = 0; index < orders.agentCount; index++) {
   void runAgent(orders.firstId + index);
@@ -131,6 +138,12 @@ async function serveOne(
   );
 }
 
+async function textOf(
+  name: "ca_file" | "cert_file" | "key_file",
+): Promise<string | undefined> {
+  return orders.identity && await Bun.file(orders.identity[name]).text();
+}
+
 function portsOf(deviceId: number, log: Log, dialed: () => void): AgentPorts {
   const subject = `/O=storm.test/OU=COMPUTERS/CN=storm_${deviceId}`;
   // Somewhere in 10.0.0.0/8, so that it counts for itself.
@@ -149,12 +162,7 @@ function portsOf(deviceId: number, log: Log, dialed: () => void): AgentPorts {
         url,
         subprotocol: CONTROL_SUBPROTOCOL,
         headers: { "X-SSL-Client-CN": subject, "X-Forwarded-For": address },
-        tls: {
-          ca: undefined,
-          cert: undefined,
-          key: undefined,
-          insecure: false,
-        },
+        tls,
         proxy: undefined,
         timeoutMs: DIAL_TIMEOUT_MS,
       }, signal);

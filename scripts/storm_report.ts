@@ -17,4 +17,10 @@ export interface StormOrders {
   readonly agentCount: number;
   /** The first dials are spread over so long. */
   readonly spreadMs: number;
+  /** Files of the certificate that all of them show; none: a proxy's headers. */
+  readonly identity?: {
+    readonly "ca_file": string;
+    readonly "cert_file": string;
+    readonly "key_file": string;
+  };
 }

@@ -33,6 +33,8 @@ check "the agent starts" systemctl start migasfree-agent.service
 check "the agent is online" within 10 is_online
 # Nothing of what follows could hold.
 is_online || return
+check "root says in the journal what it has handed over" sh -c \
+  'journalctl -q -u migasfree-agent-identity | grep -q "Handed over the identity of device 7"'
 check "systemd is told so in words" \
   test "$(systemctl show -P StatusText migasfree-agent)" = \
   "Online at wss://localhost:8443/tunnel, 0 tunnels"

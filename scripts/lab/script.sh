@@ -16,6 +16,8 @@ key_file = "/root/pki/gateway/key.pem"
 client_ca_file = "/root/pki/ca.pem"
 [downloads]
 dir = "/lab/release$release"
+[enroll]
+pki_dir = "/root/pki"
 TOML
   systemd-run --quiet --unit="lab-server$release" "$LAB_BINARY" gateway \
     --config "/root/server$release/gateway.toml"
@@ -45,9 +47,8 @@ check "the configuration is for the agent's group alone" test \
   "$(stat -c '%a %G' /etc/migasfree-agent/agent.toml)" = "640 migasfree-agent"
 start_sshd
 check "ssh through it" test "$(tunnel_ssh hostname)" = "$(hostname)"
-"$LAB_BINARY" completion bash | grep -q -w enroll ||
-  check "enrolment is not there yet, and says so" \
-  sh -c 'printf "%s" "$1" | grep -q "cannot enrol"' - \
+check "a token that is none does not undo the installation" \
+  sh -c 'printf "%s" "$1" | grep -q "Installed, but not enrolled"' - \
   "$(one_line "$from" --enroll token 2>&1)"
 
 old=$(pid_of migasfree-agent)
@@ -73,4 +74,15 @@ find /etc /usr /var/lib -xdev ! -path '/var/lib/dpkg*' ! -path '/var/lib/systemd
   2>/dev/null | sort >/tmp/after
 check "the file system is as it was" \
   sh -c '! diff /tmp/before /tmp/after | grep "^[<>]" | grep -v -e "/etc/.*-$" -e "/var/lib/private$"'
+
+# A computer that nobody knows yet: one line, and it is online.
+token=$("$LAB_BINARY" pki token /root/pki --device 9)
+check "installed and enrolled in one line" one_line "$from" --enroll "$token"
+check "online as the device of the token" within 15 is_online
+check "its key is root's alone" test \
+  "$(stat -c '%a %U' /etc/migasfree-agent/identity/key.pem)" = "600 root"
+check "enrolled twice is nothing new" one_line "$from" --enroll "$token"
+check "uninstall --purge of an enrolled computer" \
+  one_line "$from" --uninstall --purge
+check "leaves no trace of it" no_traces
 systemctl stop lab-server1 lab-server2 lab-sshd

@@ -134,7 +134,7 @@ Accept=yes
 UNIT
   cat >/run/systemd/system/lab-bytes@.service <<'UNIT'
 [Service]
-ExecStart=-/usr/bin/head -c 1073741824 /dev/zero
+ExecStart=-/usr/bin/head -c 536870912 /dev/zero
 StandardInput=null
 StandardOutput=socket
 UNIT

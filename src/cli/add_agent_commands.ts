@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Options } from "./options.ts";
 import type { Output } from "./output.ts";
 
@@ -21,6 +21,12 @@ export function addAgentCommands(
       "what hand-identity has put there, as a service",
     )
     .option("--exec-helper <socket>", "where root runs commands for the agent")
+    .option("--log-file <file>", "log to a file, turned at 5 MiB")
+    .option(
+      "--watchdog <seconds>",
+      "end, with 75, after so long without progress",
+    )
+    .addOption(new Option("--hosted").hideHelp())
     .addHelpText("after", RUN_EXAMPLES)
     .action(run(async (_args, options) => {
       const { runAgent } = await import("./agent_command.ts");

@@ -38,7 +38,7 @@ function addPkiCommands(pki: Command, output: Output, run: Run): void {
   pki.command("token").argument("<dir>", "directory of the CA")
     .description("Make a token with which one computer can enrol, once.")
     .option("--device <id>", "7 or CID-7: for this one, and no other")
-    .option("--ttl <time>", "how long it is good, 1m to 7d; default 1h")
+    .option("--ttl <time>", "how long it is good, 1s to 7d; default 1h")
     .option("--gateway <url>", "put into the token, for `enroll`")
     .option("--json", "as JSON")
     .action(

@@ -12,7 +12,6 @@ import { randomHex } from "../protocol/id.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
 import { HttpsClient } from "../runtime/https_client.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
-import { openServiceManager } from "../runtime/service_manager.ts";
 import { portStates } from "../runtime/listening_ports.ts";
 import { networkAddresses } from "../runtime/network_addresses.ts";
 import { proxyFor, redactUrl } from "../runtime/proxy.ts";
@@ -28,6 +27,7 @@ import {
   completeAgentConfig,
   readAgentSettings,
 } from "./agent_config.ts";
+import { openKeeper } from "./agent_keeper.ts";
 import { AgentNotices } from "./agent_notices.ts";
 import { startRenewal } from "./agent_renewal.ts";
 import { Retirement } from "./agent_retirement.ts";
@@ -60,14 +60,15 @@ export async function runAgent(
   output: Output,
 ): Promise<number> {
   const settings = await readAgentSettings(options);
+  using keeper = openKeeper(options, output);
   const log = createLog(
     textOption(options, "logFormat") ?? settings.file.log_format,
-    output,
+    keeper.output,
   );
   for (const warning of settings.warnings) {
     log.warn("config.warning", { warning });
   }
-  const notices = new AgentNotices(openServiceManager());
+  const notices = new AgentNotices(keeper.manager);
   const hangUp = new HangUp();
   const onHangUp = () => {
     notices.reloading();
@@ -75,7 +76,7 @@ export async function runAgent(
   };
   using asked = stopOnSignals(log, { onHangUp });
   using retirement = new Retirement(log);
-  const stop = AbortSignal.any([asked, retirement.signal]);
+  const stop = AbortSignal.any([asked, retirement.signal, keeper.signal]);
   const onStop = () => {
     notices.stopping();
     endInTime(log);

@@ -34,7 +34,7 @@ export async function runEnroll(
   // What stands in the way is said before the token is used up.
   const lines = linesToAdd(settings, keys);
   const isThere = options["replace"] !== true &&
-    await enrolledBefore(wish.folder, wish.deviceId);
+    await enrolledBefore(wish.folder, wish.deviceId, settings);
   if (isThere) {
     output.say("This computer has enrolled before: nothing is asked for");
   } else {

@@ -10,6 +10,7 @@ import { SharedDeviceStore } from "../gateway/shared_device_store.ts";
 import type { RelayFacts } from "../gateway/upstream_keys.ts";
 import type { DeviceStore } from "../policy/device_store.ts";
 import type { Fault } from "../protocol/fault.ts";
+import { isLoopbackHost } from "../protocol/gateway_url.ts";
 import type { ResumeTokens } from "../protocol/resume_token.ts";
 import {
   printSocketAddress,
@@ -18,6 +19,7 @@ import {
 import { CONTROL_PATH, STREAM_SUBPROTOCOL } from "../protocol/version.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
 import { readText, writeFileAtomically } from "../runtime/files.ts";
+import { localAddressTowards } from "../runtime/local_address.ts";
 import { RedisConnection } from "../runtime/redis_connection.ts";
 import { RedisDeviceStore } from "../runtime/redis_device_store.ts";
 import { RedisSharedStore } from "../runtime/redis_shared_store.ts";
@@ -53,7 +55,7 @@ export async function openCluster(
 ): Promise<OpenCluster> {
   const redis = new RedisConnection(redisUrl);
   const store = new RedisSharedStore(redis);
-  let listening = config.listen;
+  const listening = await placeOf(config, redisUrl);
   const { log, ownStore } = parts;
   const devices = new SharedDeviceStore(new RedisDeviceStore(redis), ownStore);
   const cluster = await Cluster.create({
@@ -63,8 +65,8 @@ export async function openCluster(
     gatewayId: crypto.randomUUID(),
     heartbeat: config.heartbeat,
     openTimeoutMs: config.limits.openTimeoutMs,
-    url: () => ownUrl(config, listening),
-    relay: () => relayFacts(config, listening),
+    url: () => urlOf(listening),
+    relay: () => relayFacts(config, urlOf(listening)),
     dial: (request, signal) => dialGateway(config, request, signal),
     saveSecret: (shared) => saveSecret(config, shared, log),
     readEpoch: () => readEpoch(config),
@@ -80,11 +82,11 @@ export async function openCluster(
   return {
     cluster,
     store: devices,
-    start: (scope, address) => {
-      listening = address;
+    start: (scope, { port }) => {
+      listening.port = port;
       log.info("cluster.open", {
         gatewayId: cluster.gatewayId,
-        url: ownUrl(config, listening),
+        url: urlOf(listening),
       });
       scope.go((signal) => redis.run(channel, handlers, signal));
       scope.go((signal) => cluster.run(signal));
@@ -151,11 +153,7 @@ async function dialGateway(
   }, signal);
 }
 
-function relayFacts(
-  config: GatewayConfig,
-  listening: SocketAddress,
-): RelayFacts {
-  const internalUrl = ownUrl(config, listening);
+function relayFacts(config: GatewayConfig, internalUrl: string): RelayFacts {
   return {
     url: config.publicUrl ?? `${internalUrl}${CONTROL_PATH}`,
     internalUrl,
@@ -166,16 +164,37 @@ function relayFacts(
 }
 
 /** Where the other gateways reach this one. */
-function ownUrl(config: GatewayConfig, listening: SocketAddress): string {
-  if (config.advertise !== undefined) return config.advertise;
-  const scheme = config.door.tag === "tls" ? "wss" : "ws";
-  const isAny = ["0.0.0.0", "::"].includes(listening.host);
-  const host = isAny ? outerAddress() : listening.host;
-  return `${scheme}://${printSocketAddress({ host, port: listening.port })}`;
+interface Place {
+  /** What was written; undefined: the rest says it. */
+  readonly advertised: string | undefined;
+  readonly scheme: "ws" | "wss";
+  readonly host: string;
+  port: number;
 }
 
-/** The first address of this machine that others can reach. */
-function outerAddress(): string {
+async function placeOf(
+  config: GatewayConfig,
+  redisUrl: string,
+): Promise<Place> {
+  const { advertise: advertised, door, listen: { host, port } } = config;
+  const scheme = door.tag === "tls" ? "wss" : "ws";
+  const isSaid = advertised !== undefined || !["0.0.0.0", "::"].includes(host);
+  const ownHost = isSaid ? host : await outerAddress(redisUrl);
+  return { advertised, scheme, host: ownHost, port };
+}
+
+function urlOf({ advertised, scheme, host, port }: Place): string {
+  return advertised ?? `${scheme}://${printSocketAddress({ host, port })}`;
+}
+
+/**
+ * The address of this machine in the network that Redis is in, which is the
+ * one that gateways share; else any that others can reach.
+ */
+async function outerAddress(redisUrl: string): Promise<string> {
+  const redisHost = new URL(redisUrl).hostname.replace(/^\[|\]$/g, "");
+  const towards = await localAddressTowards(redisHost);
+  if (towards !== undefined && !isLoopbackHost(towards)) return towards;
   const all = Object.values(networkInterfaces()).flatMap((some) => some ?? []);
   const outer = all.filter(({ internal }) => !internal);
   const first = outer.find(({ family }) => family === "IPv4") ?? outer[0];

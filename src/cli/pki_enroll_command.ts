@@ -14,7 +14,9 @@ import { EnrollDirectory } from "../runtime/enroll_directory.ts";
 import { type Options, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
 
+/** Without a unit it is seconds. */
 const UNITS_MS: Readonly<Record<string, number>> = {
+  "": 1_000,
   s: 1_000,
   m: 60_000,
   h: 3_600_000,
@@ -122,12 +124,12 @@ export async function pkiApprove(
 function ttlOf(options: Options): number {
   const text = textOption(options, "ttl");
   if (text === undefined) return TOKEN_TTL_DEFAULT_MS;
-  const [, digits, unit = ""] = /^([0-9]{1,9})([smhd])$/.exec(text) ?? [];
+  const [, digits, unit = ""] = /^([0-9]{1,9})([smhd]?)$/.exec(text) ?? [];
   const ttlMs = Number(digits) * (UNITS_MS[unit] ?? NaN);
   if (ttlMs >= TOKEN_TTL_MIN_MS && ttlMs <= TOKEN_TTL_MAX_MS) return ttlMs;
   throw usage(
     `${plainText(text, 32)} is no life of a token`,
-    "Give --ttl from 1m to 7d, such as 30m, 8h or 2d",
+    "Give --ttl from 1s to 7d, such as 30m, 8h or 2d",
   );
 }
 

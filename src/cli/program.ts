@@ -4,6 +4,7 @@ import { addAgentCommands } from "./add_agent_commands.ts";
 import { addEnrollCommands } from "./add_enroll_commands.ts";
 import { addExecCommand } from "./add_exec_command.ts";
 import { addOperatorImport } from "./add_operator_import.ts";
+import { addServiceCommands } from "./add_service_commands.ts";
 import { addHelpExamples } from "./help_examples.ts";
 import type { Options } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -47,6 +48,7 @@ export function createProgram(
     exit(await action(command.args, command.optsWithGlobals()));
   };
   addAgentCommands(program, output, run);
+  addServiceCommands(program, output, run);
   addGatewayCommands(program, output, run);
   addOperatorCommands(program, output, run);
   addOperatorImport(program, run, output);

@@ -83,12 +83,24 @@ function refused(link: Link, end: LinkEnd): RelayResult {
     closeNormally(link);
     return nothing(undefined);
   }
-  const said = faultOfEnd(end);
-  const fault = said.code === "linkLost"
-    ? new Fault("peerGone", "The other gateway broke off")
-    : said;
+  const fault = toldToCaller(faultOfEnd(end));
   closeWithFault(link, fault);
   return nothing(fault);
+}
+
+/** What is between the two gateways is no fault of the caller's. */
+function toldToCaller(fault: Fault): Fault {
+  switch (fault.code) {
+    case "linkLost":
+      return new Fault("peerGone", "The other gateway broke off");
+    case "identityForged":
+      return new Fault(
+        "gatewayRefused",
+        "The other gateway does not believe this one: compare their clocks",
+      );
+    default:
+      return fault;
+  }
 }
 
 function nothing(fault: Fault | undefined): RelayResult {

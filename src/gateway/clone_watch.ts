@@ -8,17 +8,22 @@ export type ClonePolicy = "report" | "quarantine";
 
 /**
  * Ours to choose. One that was replaced comes back after 2 to 6 minutes
- * (docs/PROTOCOL.md §7), so that two clones take some 12 minutes.
+ * (docs/PROTOCOL.md §7), so that two clones take some 12 minutes, and some
+ * 30 where each gateway sees every second turn.
  */
 const RETURNS_MIN_COUNT = 3;
-const WINDOW_MS = 30 * 60_000;
+const WINDOW_MS = 60 * 60_000;
 const INSTANCES_MAX_COUNT = 16;
 const DEVICES_MAX_COUNT = 10_000;
 
+/** Where one is, if nobody has said it. */
+const UNKNOWN = "unknown";
+const ELSEWHERE = "another gateway";
+
 /** A device that was taken from one start of an agent by another. */
 interface Contest {
-  /** Instances whose live link was replaced by another's => where they were. */
-  readonly replaced: Map<string, string>;
+  /** Instances that have had the device => where they were. */
+  readonly places: Map<string, string>;
   /** When one of them came back. */
   returnsAtMs: number[];
   lastAtMs: number;
@@ -41,9 +46,9 @@ export class CloneWatch {
   }
 
   /**
-   * A device has a new control link, from `address`.
+   * A device has a new control link here, from `address`.
    *
-   * @param older The link in whose place it came, if that still stood.
+   * @param older The link in whose place it came, if that still stood here.
    * @returns What follows from it; for who wants to wait. Never rejects.
    */
   async attached(
@@ -52,25 +57,42 @@ export class CloneWatch {
     older: DeviceSession | undefined,
   ): Promise<void> {
     this.#addresses.set(session, address);
-    const was = older?.instance;
-    const is = session.instance;
-    if (older === undefined || was === undefined || is === undefined) return;
-    if (was === is) return;
-    const contest = this.#contestOf(session.deviceId);
+    if (older === undefined) return;
+    const where = this.#addresses.get(older) ?? UNKNOWN;
+    await this.#contested(session, older.instance, where);
+  }
+
+  /** A device's new link has come in the place of one at another gateway. */
+  async replacedElsewhere(
+    session: DeviceSession,
+    instance: string | undefined,
+  ): Promise<void> {
+    await this.#contested(session, instance, ELSEWHERE);
+  }
+
+  async #contested(
+    session: DeviceSession,
+    was: string | undefined,
+    where: string,
+  ): Promise<void> {
+    const { deviceId, instance: is } = session;
+    if (was === undefined || is === undefined || was === is) return;
+    const contest = this.#contestOf(deviceId);
     const nowMs = this.#ports.clock.now();
     contest.lastAtMs = nowMs;
-    if (contest.replaced.has(is)) contest.returnsAtMs.push(nowMs);
+    if (contest.places.has(is)) contest.returnsAtMs.push(nowMs);
     contest.returnsAtMs = contest.returnsAtMs
       .filter((atMs) => atMs > nowMs - WINDOW_MS);
-    contest.replaced.set(was, this.#addresses.get(older) ?? "unknown");
-    contest.replaced.set(is, address);
-    if (contest.replaced.size > INSTANCES_MAX_COUNT) {
-      const [first = ""] = contest.replaced.keys();
-      contest.replaced.delete(first);
+    contest.places.set(was, where);
+    contest.places.set(is, this.#addresses.get(session) ?? UNKNOWN);
+    if (contest.places.size > INSTANCES_MAX_COUNT) {
+      const [first = ""] = contest.places.keys();
+      contest.places.delete(first);
     }
     if (contest.returnsAtMs.length < RETURNS_MIN_COUNT) return;
-    this.#contests.delete(session.deviceId);
-    await this.#cloned(session, [was, is], contest.replaced);
+    this.#contests.delete(deviceId);
+    const places = [was, is].map((it) => contest.places.get(it) ?? UNKNOWN);
+    await this.#cloned(session, places);
   }
 
   #contestOf(deviceId: number): Contest {
@@ -81,7 +103,7 @@ export class CloneWatch {
       this.#contests.delete(id);
     }
     const contest = this.#contests.get(deviceId) ??
-      { replaced: new Map<string, string>(), returnsAtMs: [], lastAtMs: nowMs };
+      { places: new Map<string, string>(), returnsAtMs: [], lastAtMs: nowMs };
     this.#contests.delete(deviceId);
     this.#contests.set(deviceId, contest);
     return contest;
@@ -89,12 +111,10 @@ export class CloneWatch {
 
   async #cloned(
     session: DeviceSession,
-    instances: readonly string[],
-    places: ReadonlyMap<string, string>,
+    addresses: readonly string[],
   ): Promise<void> {
     const { audit, log, metrics, onClone = "report" } = this.#ports;
     const { deviceId: device, subject } = session;
-    const addresses = instances.map((it) => places.get(it) ?? "unknown");
     const quarantined = onClone === "quarantine" &&
       await this.#quarantine(session);
     audit.write({

@@ -16,6 +16,7 @@ import { DeviceDirectory, type DirectorySession } from "./device_directory.ts";
 import { Forwarder, type OnwardRequest } from "./forwarder.ts";
 import { GatewayTable } from "./gateway_table.ts";
 import { LeaseBook } from "./lease_book.ts";
+import type { ReplacedElsewhere } from "./registry.ts";
 import { Statements } from "./statement.ts";
 import { type RelayFacts, UpstreamKeys } from "./upstream_keys.ts";
 
@@ -95,6 +96,7 @@ export class Cluster {
       offline: (deviceId) => upstream.offline(deviceId),
     });
     this.routes = new ClusterRoutes({
+      clock,
       gatewayId,
       book,
       failed,
@@ -120,8 +122,8 @@ export class Cluster {
     return this.#isUp;
   }
 
-  attached(session: DirectorySession): void {
-    this.directory.attached(session);
+  attached(session: DirectorySession, replaced?: ReplacedElsewhere): void {
+    this.directory.attached(session, replaced);
   }
 
   detached(session: DirectorySession): void {

@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import { Fault } from "../protocol/fault.ts";
 import { CONNECT_PATH, RESUME_PATH, STREAM_PATH } from "../protocol/version.ts";
 import type { Link } from "../transport/link.ts";
@@ -15,6 +16,7 @@ import type { LeaseBook } from "./lease_book.ts";
 import type { OpenLinks } from "./open_links.ts";
 
 export interface ClusterRoutesPorts {
+  readonly clock: Clock;
   readonly gatewayId: string;
   readonly book: LeaseBook;
   readonly directory: DeviceDirectory;
@@ -29,6 +31,13 @@ export interface Arrived {
   readonly caller: Admitted;
   readonly openLinks: OpenLinks;
 }
+
+/**
+ * How long an operator waits for a device whose gateway has just died: by
+ * then most agents have dialed another one. Both are ours to choose.
+ */
+const RETURN_WAIT_MS = 4_000;
+const LOOK_EVERY_MS = 250;
 
 /** Gateways that are tried in turn for one link. */
 const TRIES_COUNT = 2;
@@ -58,16 +67,23 @@ export class ClusterRoutes {
     signal: AbortSignal,
   ): Promise<boolean> {
     if (arrived.caller.isForwarded) return false;
+    const { clock, gatewayId: ownId } = this.#ports;
     const { deviceId, service } = wish;
     const query = new URLSearchParams({ device: String(deviceId), service });
     const target = `${CONNECT_PATH}?${query}`;
-    let gone: Fault | undefined;
-    for (let tries = 0; tries < TRIES_COUNT; tries++) {
+    const endMs = clock.now() + RETURN_WAIT_MS;
+    for (let gone = ""; clock.now() < endMs;) {
       const place = await this.#findDevice(deviceId);
-      if (!place || place.gatewayId === this.#ports.gatewayId) return false;
+      if (!place || place.gatewayId === ownId) return false;
       const { gatewayId } = place;
-      gone = await this.#tryForward(arrived, { gatewayId, target }, signal);
-      if (!gone) return true;
+      if (gatewayId !== gone) {
+        const request = { gatewayId, target };
+        const fault = await this.#tryForward(arrived, request, signal);
+        if (!fault) return true;
+        gone = gatewayId;
+      }
+      // Its agent looks for another gateway, too.
+      await clock.sleep(LOOK_EVERY_MS, signal);
     }
     throw new Fault(
       "deviceOffline",

@@ -11,6 +11,7 @@ import {
 } from "./cluster_keys.ts";
 import type { DeviceSession } from "./device_session.ts";
 import type { LeaseBook } from "./lease_book.ts";
+import type { ReplacedElsewhere } from "./registry.ts";
 
 /** A control link of a device, as far as other gateways care. */
 export type DirectorySession = Pick<
@@ -31,6 +32,7 @@ export interface DeviceDirectoryPorts {
 interface Entry {
   readonly session: DirectorySession;
   readonly link: string;
+  readonly replaced: ReplacedElsewhere | undefined;
 }
 
 /** What one gateway tells another. */
@@ -62,10 +64,10 @@ export class DeviceDirectory {
   }
 
   /** A device has a new control link here. */
-  attached(session: DirectorySession): void {
+  attached(session: DirectorySession, replaced?: ReplacedElsewhere): void {
     const { gatewayId } = this.#ports;
     const place = { gatewayId, instance: session.instance };
-    const entry = { session, link: placeText(place, randomHex()) };
+    const entry = { session, link: placeText(place, randomHex()), replaced };
     this.#entries.set(session.deviceId, entry);
     void this.#quietly(() => this.#attach(entry));
   }
@@ -112,6 +114,7 @@ export class DeviceDirectory {
     if (isHeld) await online(session);
     const older = isHeld && other !== undefined ? parsePlace(other) : undefined;
     if (!older || older.gatewayId === gatewayId) return;
+    entry.replaced?.(older.instance);
     const message = { type: "replaced", device, link: other };
     await store.publish(
       gatewayChannel(older.gatewayId),

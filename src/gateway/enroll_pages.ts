@@ -4,7 +4,7 @@ import {
   enrollRequestSchema,
   renewRequestSchema,
 } from "../protocol/enroll_message.ts";
-import { Fault } from "../protocol/fault.ts";
+import { Fault, type FaultCode } from "../protocol/fault.ts";
 import { ENROLL_MESSAGE_MAX_BYTES } from "../protocol/limits.ts";
 import { ENROLL_PATH, RENEW_PATH } from "../protocol/version.ts";
 import type { Caller } from "../transport/visitor.ts";
@@ -15,6 +15,12 @@ import { RequestLimiter } from "./request_limiter.ts";
 
 /** A body is one small text: whoever needs longer sends something else. */
 const BODY_TIMEOUT_MS = 10_000;
+
+/** Not the caller's fault, whatever it has sent. */
+const OUR_CODES: ReadonlySet<string> = new Set<FaultCode>([
+  "configInvalid",
+  "internal",
+]);
 
 export interface EnrollPagesPorts extends EnrollPorts {
   readonly identity: AdmitPorts;
@@ -40,7 +46,11 @@ export class EnrollPages {
 
   /** Who will sign: to be compared with the pin of a token. */
   async offer(): Promise<EnrollAnswer> {
-    return { status: 200, body: { ca: await this.#ports.store.caPem() } };
+    try {
+      return { status: 200, body: { ca: await this.#ports.store.caPem() } };
+    } catch (error) {
+      throw ours(error);
+    }
   }
 
   /** @throws {Fault} Why not, written down. */
@@ -83,9 +93,15 @@ export class EnrollPages {
       this.#limiter.take(address);
       return await work(address);
     } catch (error) {
-      throw this.#ports.refuse(caller, path, error);
+      const isOurs = OUR_CODES.has(Fault.from(error).code);
+      throw isOurs ? ours(error) : this.#ports.refuse(caller, path, error);
     }
   }
+}
+
+/** What only we can mend; where the CA's files are is nobody's business. */
+function ours(cause: unknown): Fault {
+  return new Fault("internal", "Cannot use the directory of the CA", { cause });
 }
 
 /** The handshake proves a key, whatever the certificate's dates are. */

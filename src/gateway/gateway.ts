@@ -5,6 +5,7 @@ import { DEVICES_PATH, V1_PATHS } from "../protocol/version.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault } from "../transport/link_end.ts";
 import { linkPair } from "../transport/link_pair.ts";
+import { UnreadBytes } from "../transport/unread_bytes.ts";
 import type { Caller, Visitor } from "../transport/visitor.ts";
 import { type Admitted, checkStillValid } from "./admit.ts";
 import { CloneWatch } from "./clone_watch.ts";
@@ -31,6 +32,9 @@ import { v1Route } from "./v1_route.ts";
 /** How often certificates of open links are looked at again. */
 const SWEEP_MS = 30_000;
 
+/** What all links of protocol 1 may hold for readers that stand still. */
+const V1_UNREAD_MAX_BYTES = 512 * 1024 * 1024;
+
 /** How long links may take to say goodbye at the end of a drain. */
 const FAREWELL_MS = 2_000;
 
@@ -44,6 +48,7 @@ export class Gateway {
   readonly #meetings = new Meetings();
   readonly #quotas: TunnelQuotas;
   readonly #door: Door;
+  readonly #clones: CloneWatch;
   readonly #routes: ReadonlyMap<string, Route>;
   /** Undefined: protocol 1 is switched off. */
   readonly #v1Route: Route | undefined;
@@ -55,7 +60,8 @@ export class Gateway {
   constructor(ports: GatewayPorts) {
     this.#ports = ports;
     this.#log = ports.log;
-    this.registry = new Registry(ports.cluster);
+    this.#clones = new CloneWatch(ports);
+    this.registry = new Registry(ports.cluster, this.#clones);
     this.#rendezvous = new Rendezvous(ports.cluster?.gatewayId);
     this.#openLinks = new OpenLinks((certificate) =>
       checkStillValid(certificate, ports.identity)
@@ -67,6 +73,7 @@ export class Gateway {
     this.#v1Route = ports.v1Budget && v1Route({
       ...routePorts,
       budget: ports.v1Budget,
+      unread: new UnreadBytes(V1_UNREAD_MAX_BYTES),
       online: (deviceIds) => this.online(deviceIds),
       dialSelf: (request, caller) => this.#dialSelf(request, caller),
     });
@@ -187,6 +194,7 @@ export class Gateway {
     const fault = this.#misfit(visitor, route);
     if (!route || fault) {
       const why = fault ?? new Fault("internal", "There is no route");
+      this.#ports.metrics.linkRefused(why.code);
       return visitor.refuse(statusOf(why.code), why);
     }
     await this.#door.hear(visitor);
@@ -269,7 +277,7 @@ export class Gateway {
       ...this.#ports,
       registry: this.registry,
       openLinks: this.#openLinks,
-      clones: new CloneWatch(this.#ports),
+      clones: this.#clones,
       rendezvous: this.#rendezvous,
       quotas: this.#quotas,
       meetings: this.#meetings,

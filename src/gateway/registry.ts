@@ -1,20 +1,30 @@
 import { Fault } from "../protocol/fault.ts";
+import type { CloneWatch } from "./clone_watch.ts";
 import type { DeviceSession } from "./device_session.ts";
+
+/** Told which start of an agent lost its link, if that says which it was. */
+export type ReplacedElsewhere = (instance: string | undefined) => void;
 
 /** Told of each device that comes, or goes. */
 export interface RegistryObserver {
-  attached(session: DeviceSession): void;
+  /** @param replaced Told if it took the device from another gateway's link. */
+  attached(session: DeviceSession, replaced: ReplacedElsewhere): void;
   /** Not of a link that a newer one of its device has replaced. */
   detached(session: DeviceSession): void;
 }
+
+/** Told of each device that another gateway had until now. */
+export type RegistryClones = Pick<CloneWatch, "replacedElsewhere">;
 
 /** Which devices are online, each by its newest control link. */
 export class Registry {
   readonly #sessions = new Map<number, DeviceSession>();
   readonly #observer: RegistryObserver | undefined;
+  readonly #clones: RegistryClones | undefined;
 
-  constructor(observer?: RegistryObserver) {
+  constructor(observer?: RegistryObserver, clones?: RegistryClones) {
     this.#observer = observer;
+    this.#clones = clones;
   }
 
   get count(): number {
@@ -39,7 +49,10 @@ export class Registry {
   attach(session: DeviceSession): void {
     const older = this.#sessions.get(session.deviceId);
     this.#sessions.set(session.deviceId, session);
-    this.#observer?.attached(session);
+    this.#observer?.attached(
+      session,
+      (instance) => void this.#clones?.replacedElsewhere(session, instance),
+    );
     older?.end(
       new Fault("linkReplaced", "A newer link of this device has come"),
     );

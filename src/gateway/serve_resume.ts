@@ -1,5 +1,5 @@
 import { Fault } from "../protocol/fault.ts";
-import { HELLO_TIMEOUT_MS } from "../protocol/limits.ts";
+import { MEETING_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { ResumeClaims } from "../protocol/resume_token.ts";
 import type { Link } from "../transport/link.ts";
 import {
@@ -109,7 +109,7 @@ async function waitForOther(
     closed: (end) => gone.abort(faultOfEnd(end)),
   });
   const either = AbortSignal.any([signal, gone.signal]);
-  const timer = ports.clock.sleep(HELLO_TIMEOUT_MS, either).then(
+  const timer = ports.clock.sleep(MEETING_TIMEOUT_MS, either).then(
     () => {
       ports.metrics.resumeExpired();
       gone.abort(new Fault("openTimedOut", "The other end is not back yet"));

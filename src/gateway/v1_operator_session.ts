@@ -8,6 +8,7 @@ import { V1_DIALECTS } from "../transport/v1_dialect.ts";
 import { V1Link, type V1Owner } from "../transport/v1_link.ts";
 import type { V1Tunnel } from "../transport/v1_tunnel.ts";
 import type { Admitted } from "./admit.ts";
+import { AskLimiter } from "./ask_limiter.ts";
 import { V1Commands, type V1CommandsOwner } from "./v1_commands.ts";
 import { runV1Stream, type V1StreamPorts } from "./v1_stream.ts";
 import { v1ErrorText, v1NotFound } from "./v1_text.ts";
@@ -32,7 +33,13 @@ const FAREWELL_MS = 10_000;
 /** Who asks and does not read: all that its tunnels may have, and more. */
 const BUFFERED_MAX_BYTES = 16 * 1024 * 1024;
 
+/** How often it may ask for something: upstream's clients ask once. */
+const ASKS_BURST_COUNT = 128;
+const ASKS_PER_MS = 16 / 1_000;
+
 type Asked<Type extends V1Message["type"]> = Extract<V1Message, { type: Type }>;
+
+type AskType = "list_agents" | "start_tcp_tunnel" | "execute_command";
 
 /** One link of an operator that speaks protocol 1. */
 export class V1OperatorSession implements V1Owner, V1CommandsOwner {
@@ -44,6 +51,7 @@ export class V1OperatorSession implements V1Owner, V1CommandsOwner {
   readonly #left = new AbortController();
   readonly #commands: V1Commands;
   readonly #gone = Promise.withResolvers<Fault>();
+  readonly #asks: AskLimiter;
   #isListing = false;
   #hasIgnored = false;
 
@@ -58,6 +66,7 @@ export class V1OperatorSession implements V1Owner, V1CommandsOwner {
     this.operator = operator;
     this.#ports = ports;
     this.#stop = stop;
+    this.#asks = new AskLimiter(ASKS_BURST_COUNT, ASKS_PER_MS, ports.clock);
     const { interval_ms, timeout_ms } = ports.heartbeat;
     this.#v1 = new V1Link(link, V1_DIALECTS.gatewayToOperator, this, {
       ...ports,
@@ -100,11 +109,9 @@ export class V1OperatorSession implements V1Owner, V1CommandsOwner {
           message: "Client connected",
         });
       case "list_agents":
-        return void this.#list();
       case "start_tcp_tunnel":
-        return this.#start(message);
       case "execute_command":
-        return void this.#commands.execute(message);
+        return this.#asks.ask() ? this.#ask(message) : this.#tooMany(message);
       case "register_agent":
       case "exec_output":
       case "exec_complete":
@@ -131,6 +138,27 @@ export class V1OperatorSession implements V1Owner, V1CommandsOwner {
   v1Closed(fault: Fault): void {
     this.#left.abort(fault);
     this.#gone.resolve(fault);
+  }
+
+  #ask(message: Asked<AskType>): void {
+    switch (message.type) {
+      case "list_agents":
+        return void this.#list();
+      case "start_tcp_tunnel":
+        return this.#start(message);
+      case "execute_command":
+        return void this.#commands.execute(message);
+      default:
+        return message satisfies never;
+    }
+  }
+
+  #tooMany(message: Asked<AskType>): void {
+    this.#ports.metrics.tunnelRefused("quotaExceeded");
+    const error = "This link asks too often";
+    if (message.type !== "execute_command") return this.#error(error);
+    const { exec_id: execId } = message;
+    this.answer({ type: "exec_error", "exec_id": execId, error });
   }
 
   async #list(): Promise<void> {

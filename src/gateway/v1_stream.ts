@@ -3,6 +3,7 @@ import { RESUME_PATH } from "../protocol/version.ts";
 import type { WindowBudget } from "../stream/window_budget.ts";
 import type { ByteSocket } from "../transport/byte_socket.ts";
 import type { Link } from "../transport/link.ts";
+import type { UnreadBytes } from "../transport/unread_bytes.ts";
 import {
   type ResumePorts,
   runStream,
@@ -17,6 +18,8 @@ const LINGER_MS = 10_000;
 
 export interface V1StreamPorts extends GatewayPorts {
   readonly budget: WindowBudget;
+  /** What the links of protocol 1 hold for readers that are slow. */
+  readonly unread: UnreadBytes;
   readonly dialSelf: SelfDial;
 }
 

@@ -9,8 +9,8 @@ export const TOKEN_TTL_DEFAULT_MS = 60 * 60_000;
 /** The longest that it may live: a week, for a disk image on its way. */
 export const TOKEN_TTL_MAX_MS = 7 * 24 * 60 * 60_000;
 
-/** The shortest: a person has to carry it over. */
-export const TOKEN_TTL_MIN_MS = 60_000;
+/** The shortest: a program may carry it over. */
+export const TOKEN_TTL_MIN_MS = 1_000;
 
 const PREFIX = "mfe1";
 const TOKEN_MAX_CHARS = 4_096;

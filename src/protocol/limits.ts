@@ -52,6 +52,12 @@ export const EXEC_START_TIMEOUT_MS = 10_000;
 /** How long the first message of a link may take. */
 export const HELLO_TIMEOUT_MS = 10_000;
 
+/**
+ * How long an end that comes back waits for the other one, before it is sent
+ * to try again: two that wait at different places meet soon.
+ */
+export const MEETING_TIMEOUT_MS = 4_000;
+
 /** How long from an operator's request to `opened` or a reason why not. */
 export const OPEN_TIMEOUT_MS = 10_000;
 

@@ -43,21 +43,18 @@ export async function readCertificateRequest(
   pem: string,
 ): Promise<ReadRequest> {
   const x509 = await loadX509Library();
-  let request: Pkcs10CertificateRequest;
-  let spki: Uint8Array;
+  let read: ReadRequest;
   let isSigned: boolean;
   try {
     const [raw] = decodePem(pem, LABEL);
     if (!raw) throw new Error("There is no request in PEM");
-    request = new x509.Pkcs10CertificateRequest(new Uint8Array(raw));
-    spki = new Uint8Array(request.publicKey.rawData);
-    const key = createPublicKey({
-      key: Buffer.from(spki),
-      type: "spki",
-      format: "der",
-    });
-    if (key.asymmetricKeyDetails?.namedCurve !== CURVE) throw unusable(CURVE);
+    const request = new x509.Pkcs10CertificateRequest(new Uint8Array(raw));
+    const { publicKey } = request;
+    const spki = new Uint8Array(publicKey.rawData);
+    checkCurve(spki);
     isSigned = await request.verify();
+    const subject = subjectOf(request);
+    read = { publicKey, keyHash: sha256(spki), subject };
   } catch (cause) {
     if (cause instanceof Fault) throw cause;
     throw new Fault("messageInvalid", "Cannot read the certificate request", {
@@ -65,18 +62,36 @@ export async function readCertificateRequest(
       cause,
     });
   }
-  if (!isSigned) {
-    throw new Fault(
-      "messageInvalid",
-      "Cannot certify: the request is not signed by its own key",
-      { hint: "Sign the request with the key that it is for" },
-    );
-  }
-  const subject = request.subjectName.toJSON()
+  if (isSigned) return read;
+  throw new Fault(
+    "messageInvalid",
+    "Cannot certify: the request is not signed by its own key",
+    { hint: "Sign the request with the key that it is for" },
+  );
+}
+
+/** @throws If it is another kind of key, or none. */
+function checkCurve(spki: Uint8Array): void {
+  const { asymmetricKeyDetails: details } = createPublicKey({
+    key: Buffer.from(spki),
+    type: "spki",
+    format: "der",
+  });
+  if (details?.namedCurve === CURVE) return;
+  throw new Fault(
+    "messageInvalid",
+    `Cannot certify: the key is not of curve ${CURVE}`,
+    { hint: "Make a P-256 key" },
+  );
+}
+
+function subjectOf(request: Pkcs10CertificateRequest): [string, string][] {
+  return request.subjectName.toJSON()
     .flatMap((part) => Object.entries(part))
-    .flatMap(([type, values]) => values.map((value) => [type, value] as const))
+    .flatMap(([type, values]) =>
+      values.map((value): [string, string] => [type, value])
+    )
     .slice(0, SUBJECT_MAX_COUNT);
-  return { publicKey: request.publicKey, keyHash: sha256(spki), subject };
 }
 
 /** Returns the SHA-256, in hex, of the public key of a certificate. */
@@ -99,14 +114,6 @@ export function caPin(caPem: string): string {
       cause,
     });
   }
-}
-
-function unusable(curve: string): Fault {
-  return new Fault(
-    "messageInvalid",
-    `Cannot certify: the key is not of curve ${curve}`,
-    { hint: "Make a P-256 key" },
-  );
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -48,6 +48,8 @@ export interface ServiceMachine {
   readonly isPrivileged: boolean | undefined;
   /** Runs a program to its end. @throws {Fault} As `runCommand` does. */
   run(argv: readonly string[], signal: AbortSignal): Promise<CommandResult>;
+  /** Resolves after so many milliseconds. @throws `signal.reason` */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
   readonly files: ServiceFiles;
 }
 

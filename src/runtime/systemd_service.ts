@@ -123,7 +123,14 @@ export class SystemdService implements ServiceControl {
       const detail = isInstalled ? "systemd does not run" : "not installed";
       const isEnabled = isInstalled && await this.#isEnabled(signal);
       const isRunning = false;
-      return { system, isInstalled, isEnabled, isRunning, pid: undefined, detail };
+      return {
+        system,
+        isInstalled,
+        isEnabled,
+        isRunning,
+        pid: undefined,
+        detail,
+      };
     }
     const shown = await this.#step(
       "look at the service",
@@ -132,10 +139,12 @@ export class SystemdService implements ServiceControl {
       "--property=UnitFileState,ActiveState,SubState,MainPID",
       AGENT,
     );
-    const said = new Map(shown.split("\n").map((line) => {
-      const at = line.indexOf("=");
-      return [line.slice(0, at), line.slice(at + 1)] as const;
-    }));
+    const said = new Map(
+      shown.split("\n").map((line) => {
+        const at = line.indexOf("=");
+        return [line.slice(0, at), line.slice(at + 1)] as const;
+      }),
+    );
     const active = said.get("ActiveState") ?? "unknown";
     const pid = Number(said.get("MainPID") ?? 0);
     return {
@@ -265,7 +274,9 @@ export class SystemdService implements ServiceControl {
 }
 
 function withoutGateway(text: string): string {
-  return text.split("\n").filter((line) => !line.includes("gateway")).join("\n");
+  return text.split("\n").filter((line) => !line.includes("gateway")).join(
+    "\n",
+  );
 }
 
 function packaged(): Fault {

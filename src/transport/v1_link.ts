@@ -9,7 +9,9 @@ import {
 import type { Heartbeats, Watch } from "./heartbeats.ts";
 import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
 import { faultOfEnd } from "./link_end.ts";
+import type { UnreadBytes } from "./unread_bytes.ts";
 import type { V1Dialect } from "./v1_dialect.ts";
+import { ALONE_BYTES_PER_MS, UNREAD_HARD_BYTES, V1Pace } from "./v1_pace.ts";
 import { V1Throttle } from "./v1_throttle.ts";
 import { type V1Carrier, V1Tunnel } from "./v1_tunnel.ts";
 
@@ -20,22 +22,8 @@ const DATA_MAX_BYTES = 64 * 1024;
 
 /** What a tunnel may have unread before it is asked to be slower. */
 const UNREAD_SOFT_BYTES = 1024 * 1024;
-/** What it may have unread while its reader moves, or has just stopped. */
-const UNREAD_HARD_BYTES = 64 * 1024 * 1024;
 /** All tunnels of a link together. */
 const UNREAD_ALL_BYTES = 128 * 1024 * 1024;
-/** A reader that has taken nothing for so long stands still. */
-const STALLED_AFTER_MS = 10_000;
-
-const MIB_PER_S = 1024 * 1024 / 1_000;
-/** How fast a full tunnel may go on to fill while others share its link. */
-const SHARED_BYTES_PER_MS = 2 * MIB_PER_S;
-/**
- * The same when nobody else is there: 64 MiB then last a minute. Not slower,
- * since whoever wants the next tunnel waits behind some MiB on their way.
- */
-const ALONE_BYTES_PER_MS = MIB_PER_S;
-
 /** What the owner of a protocol 1 link hears, beside its tunnels. */
 export interface V1Owner {
   /** Anything but data and ends of the tunnels that this link carries. */
@@ -46,8 +34,6 @@ export interface V1Owner {
   v1Heard?(): void;
   /** Much was waiting to be sent, and all of it has left. */
   v1Drained?(): void;
-  /** What was much to send has gone. */
-  v1Drained?(): void;
   /** The last call, exactly once; all tunnels have been told before. */
   v1Closed(fault: Fault): void;
 }
@@ -56,6 +42,8 @@ export interface V1LinkPorts {
   readonly clock: Clock;
   readonly heartbeats: Heartbeats;
   readonly heartbeat: HeartbeatValues;
+  /** Shared by many links; undefined: this one is alone. */
+  readonly unread?: UnreadBytes | undefined;
 }
 
 /**
@@ -72,10 +60,10 @@ export class V1Link implements LinkHandlers, V1Carrier {
   readonly #owner: V1Owner;
   readonly #ports: V1LinkPorts;
   readonly #throttle: V1Throttle;
-  /** Tunnel => when its reader last took something. */
+  /** Tunnel => how fast it is read. */
   readonly #tunnels = new Map<
     string,
-    { tunnel: V1Tunnel; takenAtMs: number }
+    { readonly tunnel: V1Tunnel; readonly pace: V1Pace }
   >();
   #unreadBytes = 0;
   #watch: Watch | undefined;
@@ -154,7 +142,8 @@ export class V1Link implements LinkHandlers, V1Carrier {
       throw new Fault("messageUnexpected", "There is a tunnel with this id");
     }
     const tunnel = new V1Tunnel(tunnelId, this);
-    this.#tunnels.set(tunnelId, { tunnel, takenAtMs: this.clock.now() });
+    const pace = new V1Pace(this.clock.now());
+    this.#tunnels.set(tunnelId, { tunnel, pace });
     // Whoever shares the link from now on must not wait for the slow one.
     this.#throttle.release();
     return tunnel;
@@ -165,21 +154,22 @@ export class V1Link implements LinkHandlers, V1Carrier {
     const entry = this.#tunnels.get(tunnelId);
     // Its end and this have crossed on the way.
     if (!entry) return;
-    this.#unreadBytes += data.byteLength;
+    this.#count(data.byteLength);
     const unreadBytes = entry.tunnel.arrived(data);
     if (unreadBytes <= UNREAD_SOFT_BYTES) return;
-    const stillMs = this.clock.now() - entry.takenAtMs;
+    const { pace } = entry;
     const isFull = unreadBytes > UNREAD_HARD_BYTES ||
-      this.#unreadBytes > UNREAD_ALL_BYTES;
-    const isStalled = isFull && stillMs >= STALLED_AFTER_MS;
+      this.#unreadBytes > UNREAD_ALL_BYTES ||
+      this.#ports.unread?.isFull === true;
+    const nowMs = this.clock.now();
+    const isStalled = isFull && pace.isStalled(nowMs);
     if (isStalled || unreadBytes > 2 * UNREAD_HARD_BYTES) {
       return this.#kill(entry.tunnel);
     }
-    const isShared = this.#tunnels.size > 1 && !isFull;
-    this.#throttle.charge(
-      data.byteLength,
-      isShared ? SHARED_BYTES_PER_MS : ALONE_BYTES_PER_MS,
-    );
+    const isShared = this.#tunnels.size > 1;
+    const bytesPerMs = pace.allowance(isFull, isShared, nowMs);
+    if (bytesPerMs === Infinity) return this.#throttle.release();
+    this.#throttle.charge(data.byteLength, bytesPerMs);
   }
 
   /** Closes every tunnel, each with a word to the other side. */
@@ -220,7 +210,6 @@ export class V1Link implements LinkHandlers, V1Carrier {
   drain(): void {
     for (const { tunnel } of [...this.#tunnels.values()]) tunnel.drained();
     this.#owner.v1Drained?.();
-    this.#owner.v1Drained?.();
   }
 
   closed(end: LinkEnd): void {
@@ -242,9 +231,9 @@ export class V1Link implements LinkHandlers, V1Carrier {
   }
 
   taken(tunnel: V1Tunnel, bytes: number): void {
-    this.#unreadBytes -= bytes;
+    this.#count(-bytes);
     const entry = this.#tunnels.get(tunnel.id);
-    if (entry) entry.takenAtMs = this.clock.now();
+    entry?.pace.taken(bytes, this.clock.now());
     const isEased = tunnel.unreadBytes + bytes > UNREAD_SOFT_BYTES &&
       tunnel.unreadBytes <= UNREAD_SOFT_BYTES;
     if (isEased) this.#throttle.release();
@@ -253,6 +242,11 @@ export class V1Link implements LinkHandlers, V1Carrier {
   forget(tunnel: V1Tunnel): void {
     this.#tunnels.delete(tunnel.id);
     if (tunnel.unreadBytes > UNREAD_SOFT_BYTES) this.#throttle.release();
+  }
+
+  #count(bytes: number): void {
+    this.#unreadBytes += bytes;
+    this.#ports.unread?.add(bytes);
   }
 
   #kill(tunnel: V1Tunnel): void {

@@ -14,6 +14,9 @@ const DETACH_DEFAULT_MS = 60_000;
 /** A link that has stood so long works, even if nothing was said over it. */
 const PROVEN_AFTER_MS = 5_000;
 
+/** Who has waited so long at a gateway need not wait before it comes again. */
+const PATIENT_AFTER_MS = 1_000;
+
 /** How a stream gets a new link in the place of a lost one. */
 export interface ResumePorts {
   /** Dials with the token of `joined`. @throws {Fault} */
@@ -59,6 +62,8 @@ export class WayBack {
   /** Aborts the wait for the end of the detach time; undefined: none waits. */
   #wait: AbortController | undefined;
   #backAtMs = 0;
+  /** When the last new link stood; Infinity: there was none. */
+  #arrivedAtMs = Infinity;
 
   /** @param over Aborts when the stream has ended, and nothing is sought. */
   constructor(
@@ -103,6 +108,9 @@ export class WayBack {
   async seek({ resume_token: token }: Joined): Promise<void> {
     const absence = this.#absence;
     if (!absence || token === undefined) return;
+    if (this.#clock.now() - this.#arrivedAtMs >= PATIENT_AFTER_MS) {
+      absence.attemptCount = Math.min(absence.attemptCount, 1);
+    }
     try {
       for (;;) {
         this.#over.throwIfAborted();
@@ -111,7 +119,9 @@ export class WayBack {
         const waitMs = this.#resume.random() * capMs;
         if (attempt > 0) await this.#clock.sleep(waitMs, this.#over);
         const link = await this.#dial(token);
-        if (link) return this.#owner.arrived(link);
+        if (!link) continue;
+        this.#arrivedAtMs = this.#clock.now();
+        return this.#owner.arrived(link);
       }
     } catch (error) {
       this.#owner.gaveUp(Fault.from(error));

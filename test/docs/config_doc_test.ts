@@ -87,7 +87,7 @@ test("OPERATIONS.md shows configurations that are right", () => {
   const shown = fencesOf(operations)
     .filter(({ language }) => language === "toml")
     .map(({ text }) => Bun.TOML.parse(text) as Record<string, unknown>);
-  expect(shown.length).toBe(3);
+  expect(shown.length).toBe(4);
   for (const table of shown) {
     const isAgents = "services" in table;
     const parsed = (isAgents ? agentConfigSchema : gatewayConfigSchema)

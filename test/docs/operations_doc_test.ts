@@ -10,7 +10,7 @@ const ROOT = new URL("../../", import.meta.url);
 const operations = await Bun.file(new URL("docs/OPERATIONS.md", ROOT)).text();
 
 /** Headings about a command: its name in code marks. */
-const COMMAND_TITLE_REGEXP = /^`([a-z ]+)`$/;
+const COMMAND_TITLE_REGEXP = /^`([a-z -]+)`$/;
 
 const nobody = { answer: () => {}, say: () => {} };
 const commands = leavesOf(createProgram(nobody, () => {}));

@@ -49,8 +49,17 @@ beforeAll(async () => {
 
 afterAll(async () => await site?.[Symbol.asyncDispose](), 30_000);
 
-/** The gateway that the agent's control link is at. */
-function home(deviceId: number): ClusterGateway {
+/** The gateway that the agent's control link is at, once there is one. */
+async function home(deviceId: number): Promise<ClusterGateway> {
+  for (let left = 200; left > 0; left--) {
+    const gateway = homeNow(deviceId);
+    if (gateway) return gateway;
+    await Bun.sleep(50);
+  }
+  throw new Error(`Device ${deviceId} is at no gateway`);
+}
+
+function homeNow(deviceId: number): ClusterGateway | undefined {
   const last = gateways.map((gateway) => {
     const lines = gateway.child.output().stderr.split("\n");
     const about = lines.findLast((line) =>
@@ -58,9 +67,7 @@ function home(deviceId: number): ClusterGateway {
     );
     return { gateway, isOn: about?.includes("agent.online") ?? false };
   });
-  const found = last.find(({ isOn }) => isOn);
-  if (!found) throw new Error(`Device ${deviceId} is at no gateway`);
-  return found.gateway;
+  return last.find(({ isOn }) => isOn)?.gateway;
 }
 
 async function ready(gateway: ClusterGateway): Promise<unknown> {
@@ -111,7 +118,7 @@ test(
     const sent = await sendRandom(client.socket, 192, async (index) => {
       if (index !== 60 && index !== 120) return;
       await killed?.restart();
-      killed = home(7);
+      killed = await home(7);
       await killed.kill();
       const others = gateways.filter((gateway) => gateway !== killed);
       await Promise.any(
@@ -160,7 +167,7 @@ test(
   async () => {
     const { child, client } = await openTransfer();
     using _client = client;
-    const killed = home(7);
+    const killed = await home(7);
     const sent = await sendRandom(client.socket, 96, async (index) => {
       if (index === 20) await redis.kill();
       if (index === 40) await killed.kill();
@@ -176,7 +183,7 @@ test(
 test(
   "without Redis a gateway serves its own devices, and says so once",
   async () => {
-    const gateway = home(7);
+    const gateway = await home(7);
     const direct = await startHaproxy(site, gateway.port);
     await using _direct = direct;
     await redis.kill();

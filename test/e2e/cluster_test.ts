@@ -5,7 +5,7 @@ import {
 } from "../support/cluster.ts";
 import { openEcho, startListener } from "../support/listener.ts";
 import { auditRecord, operate } from "../support/operator.ts";
-import { RawAgent } from "../support/raw_agent.ts";
+import { RawAgent, rawHello } from "../support/raw_agent.ts";
 import { RawLink } from "../support/raw_link.ts";
 import { Redis, redisMissing } from "../support/redis.ts";
 import { type Identity, Site } from "../support/site.ts";
@@ -112,13 +112,7 @@ test(
 test("a device is bound to its certificate at every gateway", async () => {
   const impostor = await site.identity("computer", "impostor_1");
   await using link = await RawLink.dial({ url: two.url, identity: impostor });
-  link.send({
-    type: "hello",
-    versions: [2],
-    software: "raw",
-    device: { id: 7, name: "aula-7" },
-    services: [],
-  });
+  link.send(rawHello(7));
   expect((await link.closed).code).toBe(4407);
 }, 20_000);
 
@@ -178,6 +172,29 @@ test("a device that leaves is taken out, and released for all", async () => {
   });
   expect(other).toBeDefined();
 }, 30_000);
+
+test(
+  "a gateway starts without Redis, and joins the others when it is there",
+  async () => {
+    await using late = await Redis.start();
+    await late.kill();
+    const gateway = await startClusterGateway(site, late, "late", "tls", {
+      waitForRedis: false,
+    });
+    await gateway.child.line(/redis\.away /);
+    const identity = await site.identity("computer", "early_1");
+    const hello = { url: gateway.url, identity, id: 11 };
+    // Whether another certificate holds the id, nobody can tell.
+    await using link = await RawLink.dial(hello);
+    link.send(rawHello(11));
+    expect((await link.closed).code).toBe(4424);
+    await late.restart();
+    await gateway.child.line(/redis\.up /);
+    await using agent = await RawAgent.connect(hello);
+    expect(agent).toBeDefined();
+  },
+  30_000,
+);
 
 test("a gateway that dies is told from a device that is offline", async () => {
   const three = await startClusterGateway(site, redis, "three", "tls");

@@ -10,6 +10,7 @@ const COMMANDS = [
   "run",
   "status",
   "doctor",
+  "enroll",
   "gateway",
   "gateway release",
   "connect",
@@ -26,6 +27,9 @@ const COMMANDS = [
   "pki operator",
   "pki crl",
   "pki revoke",
+  "pki token",
+  "pki pending",
+  "pki approve",
   "version",
   "completion",
 ];

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFile } from "node:fs/promises";
+import { readFile, rename } from "node:fs/promises";
 import { parseEnrollToken } from "../../src/policy/enroll_token.ts";
 import { enrollKey, enrollProof } from "../../src/protocol/enroll_message.ts";
 import { createCertificateRequest } from "../../src/runtime/certificate_request.ts";
@@ -197,6 +197,26 @@ for (
     20_000,
   );
 }
+
+test("a directory that the gateway cannot use is its own affair", async () => {
+  const key = `${site.pkiDir}/ca.key`;
+  const { token } = await makeToken(site, "--device", "14");
+  const asked = await question(token, 14, await csrFor("enrolled_14"));
+  await rename(key, `${key}.away`);
+  try {
+    const said = await post("/tunnel/enroll", JSON.stringify(asked));
+    expect(said).toEqual({
+      status: 500,
+      body: {
+        code: "internal",
+        message: "Internal error",
+        hint: "Look at the gateway's log",
+      },
+    });
+  } finally {
+    await rename(`${key}.away`, key);
+  }
+});
 
 // The last one: it uses the minute of this address up.
 test("one address may ask so often, and hears when again", async () => {

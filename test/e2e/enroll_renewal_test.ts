@@ -186,3 +186,25 @@ test(
   },
   30_000,
 );
+
+test(
+  "an agent says that its clock is wrong by days, and does not give up",
+  async () => {
+    using server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => {
+        const date = new Date(Date.now() + 9 * 86_400_000).toUTCString();
+        return Response.json({}, { status: 503, headers: { date } });
+      },
+    });
+    const url = `ws://127.0.0.1:${server.port}/tunnel`;
+    const { child } = await renewingAgent(url, 13, 5, /link\.failed /);
+    child.kill("SIGHUP");
+    const line = await child.line(/clock\.wrong /);
+    const days = Number(/skewMs=(\S+)/.exec(line)?.[1]) / 86_400_000;
+    expect(Math.round(days)).toBe(-9);
+    await child.line(/renew\.failed attempt=1 /);
+  },
+  30_000,
+);

@@ -3,7 +3,9 @@ import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import {
   enroll,
+  enrolledIdentity,
   enrollingGateway,
+  lifeThatEndsIn,
   makeToken,
   startEnrolled,
 } from "../support/enrolment.ts";
@@ -117,7 +119,7 @@ test("of several who use a token at once, one gets a certificate", async () => {
 }, 40_000);
 
 test("an expired token is refused, with the time of its end", async () => {
-  const { token, id } = await makeToken(site, "--device", "10", "--ttl", "1m");
+  const { token, id } = await makeToken(site, "--device", "10", "--ttl", "1s");
   const path = `${site.pkiDir}/enroll/tokens/${id}.json`;
   const record = JSON.parse(await readFile(path, "utf8"));
   const expiresAtMs = Date.UTC(2026, 0, 1);
@@ -192,7 +194,38 @@ test("enroll again changes nothing, and asks nobody", async () => {
   const again = await enroll(site, url, token, "fifteen");
   expect([again.status, again.sentence]).toEqual([0, ""]);
   expect(await readFile(first.config, "utf8")).toBe(config);
+
+  const other = await makeToken(site, "--device", "20");
+  const flags = ["--device", "20"];
+  const ended = await enroll(site, url, other.token, "fifteen", ...flags);
+  expect([ended.status, ended.sentence]).toEqual([
+    78,
+    `Cannot enrol: ${first.config} has another device_id`,
+  ]);
 }, 20_000);
+
+test(
+  "enroll --replace gets another key, and an expired identity one without it",
+  async () => {
+    const first = await makeToken(site, "--device", "18");
+    const { folder } = await enroll(site, url, first.token, "eighteen");
+    const key = () => readFile(`${folder}/key.pem`, "utf8");
+    const before = await key();
+    const second = await makeToken(site, "--device", "18");
+    const flags = ["--replace"];
+    const ended = await enroll(site, url, second.token, "eighteen", ...flags);
+    expect([ended.status, ended.sentence]).toEqual([0, ""]);
+    expect(await key()).not.toBe(before);
+
+    const expired = await enrolledIdentity(site, 19, lifeThatEndsIn(-1));
+    const third = await makeToken(site, "--device", "19");
+    const name = "enrolled_19";
+    expect((await enroll(site, url, third.token, name)).status).toBe(0);
+    const now = new X509Certificate(await readFile(expired.cert_file, "utf8"));
+    expect(now.validToDate.getTime()).toBeGreaterThan(Date.now());
+  },
+  20_000,
+);
 
 test("enroll leaves an agent.toml that says something else alone", async () => {
   const { token, id } = await makeToken(site, "--device", "16");

@@ -7,7 +7,7 @@ const testHere = testUnless(
 );
 
 /** How many places in the life of one run are tried, spread evenly. */
-const PLACES_COUNT = 10;
+const PLACES_COUNT = 6;
 
 /**
  * Runs `$@` with every command traced, and sends SIGNAL once AT commands have

@@ -181,7 +181,8 @@ testHere(
       }],
       [20, "Another install.sh runs, as process 1", {
         before: "mkdir -p $root/var/lib/migasfree-agent-install/lock\n" +
-          "echo 1 >$root/var/lib/migasfree-agent-install/lock/pid",
+          'echo "1 $(cut -d " " -f 22 /proc/1/stat)" ' +
+          ">$root/var/lib/migasfree-agent-install/lock/owner",
       }],
       [10, "Only root can install a service", {
         program: 'setpriv --reuid 65534 --clear-groups dash "$@"',
@@ -193,10 +194,22 @@ testHere(
         .toEqual([status, `migasfree-agent: ${sentence}`]);
       expect(
         ended.changes.filter((path) =>
-          !/^\/usr\/bin\/[a-z-]+$|lock\/pid$/.test(path)
+          !/^\/usr\/bin\/[a-z-]+$|lock\/owner$/.test(path)
         ),
       )
         .toEqual([]);
+    }
+  },
+);
+
+testHere(
+  "install.sh takes over the lock of a process that has died",
+  async () => {
+    for (const owner of ["999999999 1", "1 1", ""]) {
+      const before = "mkdir -p $root/var/lib/migasfree-agent-install/lock\n" +
+        `echo "${owner}" >$root/var/lib/migasfree-agent-install/lock/owner`;
+      const { status } = await site.run([], { before });
+      expect([owner, status]).toEqual([owner, 0]);
     }
   },
 );

@@ -5,7 +5,7 @@ import { dialTest, echoOnce, serveTcp } from "../support/tcp_peer.ts";
 import { testUnless } from "../support/test_unless.ts";
 import { V1AgentSite } from "./v1_agent_site.ts";
 
-// Most of their time is waiting: they wait together.
+// Some mostly wait: they do it together (concurrent).
 const test = testUnless(pythonPeersMissing);
 
 /** Milliseconds between one event of that name and the next. */
@@ -14,7 +14,7 @@ function gapsMs(peer: PythonPeer, name: string): number[] {
   return times.slice(1).map((atMs, index) => atMs - Number(times[index]));
 }
 
-test.concurrent(
+test(
   "items 6, 8, 9: the agent registers with manager and relay as upstream's does",
   async () => {
     await using echoing = await serveTcp((socket) => void socket.pipe(socket));
@@ -93,7 +93,7 @@ for (const status of [403, 422]) {
   );
 }
 
-test.concurrent(
+test(
   "item 10: the agent registers once, and again when its services change",
   async () => {
     const server = await serveTcp((socket) => void socket.pipe(socket));
@@ -146,7 +146,7 @@ for (const code of [1000, 1001]) {
   );
 }
 
-test.concurrent(
+test(
   "item 25: what the agent cannot read leaves its link as it is",
   async () => {
     await using echoing = await serveTcp((socket) => void socket.pipe(socket));
@@ -181,7 +181,7 @@ test.concurrent(
   30_000,
 );
 
-test.concurrent(
+test(
   "item 26: the agent's local connections end with the relay's",
   async () => {
     let opened = 0;
@@ -206,7 +206,7 @@ test.concurrent(
   30_000,
 );
 
-test.concurrent(
+test(
   "item 27: SIGTERM closes the tunnels, then the link, and at once",
   async () => {
     await using echoing = await serveTcp((socket) => void socket.pipe(socket));
@@ -230,7 +230,7 @@ test.concurrent(
 const NO_FLAGS: string[] = [];
 
 for (const flags of [NO_FLAGS, ["--no-deflate"]]) {
-  test.concurrent(
+  test(
     `item 28: the agent works with a relay ${
       flags.join("") || "of any compression"
     }`,

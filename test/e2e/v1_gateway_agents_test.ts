@@ -5,7 +5,6 @@ import { dialTest, echoOnce, serveTcp } from "../support/tcp_peer.ts";
 import { testUnless } from "../support/test_unless.ts";
 import { V1GatewaySite } from "./v1_gateway_site.ts";
 
-// Most of their time is waiting: they wait together.
 const test = testUnless(pythonPeersMissing);
 
 const REGISTER = "/manager/v1/private/tunnel/register";
@@ -15,7 +14,7 @@ function echo(socket: Socket): void {
   socket.pipe(socket);
 }
 
-test.concurrent(
+test(
   "items 29, 30, 33: register answers with the gateway's URL, to computers",
   async () => {
     await using made = await V1GatewaySite.start();
@@ -38,7 +37,7 @@ test.concurrent(
 );
 
 for (const version of ["1.0.7", "1.0.13", "1.1.0"]) {
-  test.concurrent(
+  test(
     `items 34-37, 51: an agent of ${version} is let in and stays`,
     async () => {
       await using echoing = await serveTcp(echo);
@@ -68,7 +67,7 @@ for (const version of ["1.0.7", "1.0.13", "1.1.0"]) {
   );
 }
 
-test.concurrent(
+test(
   "item 31: another certificate for a device that has one is refused",
   async () => {
     await using made = await V1GatewaySite.start();
@@ -94,7 +93,7 @@ test.concurrent(
   30_000,
 );
 
-test.concurrent(
+test(
   "item 32: the revocation of its certificate ends an agent's session",
   async () => {
     await using made = await V1GatewaySite.start();
@@ -108,7 +107,7 @@ test.concurrent(
   90_000,
 );
 
-test.concurrent(
+test(
   "item 38: a second link of a device has it, whatever becomes of the first",
   async () => {
     await using echoing = await serveTcp(echo);
@@ -126,7 +125,7 @@ test.concurrent(
   30_000,
 );
 
-test.concurrent(
+test(
   "item 39: an agent hears no message and no key that upstream's never says",
   async () => {
     await using echoing = await serveTcp(echo);
@@ -161,7 +160,7 @@ test.concurrent(
   30_000,
 );
 
-test.concurrent(
+test(
   "item 51: an agent that comes back at once does not starve the others",
   async () => {
     await using echoing = await serveTcp(echo);

@@ -95,6 +95,16 @@ test("carryLink() makes of a gateway that breaks off, early or late, one to come
   expect(late.caller.end?.code).toBe(4003);
 });
 
+test("carryLink() does not tell a caller that it is a forger, when gateways disagree", async () => {
+  const bench = new CarryBench();
+  bench.gateway.own.close(4411, "Cannot believe");
+  await settle();
+  expect(bench.caller.end).toEqual({
+    code: 4424,
+    reason: "The other gateway does not believe this one: compare their clocks",
+  });
+});
+
 test("carryLink() does not wait for ever for the other gateway", async () => {
   const bench = new CarryBench();
   await bench.clock.advance(OPEN_TIMEOUT_MS - 1);

@@ -41,7 +41,11 @@ function makeDevice(onClone: ClonePolicy = "report") {
     live = session;
     await watch.attached(session, address, older);
   };
-  return { audit, claims, clock, come, ended };
+  const comeFromElsewhere = async (instance: string, other: string) => {
+    await come(instance, { isAlone: true });
+    if (live) await watch.replacedElsewhere(live, other);
+  };
+  return { audit, claims, clock, come, comeFromElsewhere, ended };
 }
 
 test("CloneWatch reports two instances that take turns, with where they are", async () => {
@@ -89,11 +93,11 @@ test("CloneWatch does not count a link that came when none stood", async () => {
   expect(audit).toEqual([]);
 });
 
-test("CloneWatch forgets turns that are half an hour old", async () => {
+test("CloneWatch forgets turns that are an hour old", async () => {
   const { audit, clock, come } = makeDevice();
   for (let at = 0; at < 20; at++) {
     await come(at % 2 === 0 ? "a" : "b");
-    await clock.advance(16 * MINUTE_MS);
+    await clock.advance(31 * MINUTE_MS);
   }
   expect(audit).toEqual([]);
 });
@@ -101,5 +105,26 @@ test("CloneWatch forgets turns that are half an hour old", async () => {
 test("CloneWatch says nothing about agents that do not say which start they are", async () => {
   const { audit, come } = makeDevice();
   for (let at = 0; at < 20; at++) await come(undefined);
+  expect(audit).toEqual([]);
+});
+
+test("CloneWatch notices a clone that is at another gateway meanwhile", async () => {
+  const { audit, clock, comeFromElsewhere } = makeDevice();
+  for (let turn = 0; turn < 4; turn++) {
+    expect(audit).toEqual([]);
+    await comeFromElsewhere("a", "b");
+    await clock.advance(8 * MINUTE_MS);
+  }
+  expect(audit).toMatchObject([{
+    addresses: ["another gateway", "192.0.2.1"],
+  }]);
+});
+
+test("CloneWatch takes no agent that moves between gateways for a clone", async () => {
+  const { audit, comeFromElsewhere } = makeDevice();
+  for (let turn = 0; turn < 20; turn++) await comeFromElsewhere("a", "a");
+  for (let turn = 0; turn < 20; turn++) {
+    await comeFromElsewhere(`start-${turn + 1}`, `start-${turn}`);
+  }
   expect(audit).toEqual([]);
 });

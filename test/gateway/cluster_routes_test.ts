@@ -60,6 +60,12 @@ async function forwarding(bench: ClusterBench): Promise<void> {
   await eventually("a link is carried", isOpen);
 }
 
+/** Resolves once a gateway was dialed for the first time. */
+async function dialing(bench: ClusterBench): Promise<void> {
+  await eventually("a dial", () => bench.dialed.length > 0);
+  await settle();
+}
+
 function connect(bench: ClusterBench, arrival: Arrival): Promise<boolean> {
   return bench.cluster.routes.connect(arrival, WISH, arrival.signal);
 }
@@ -109,31 +115,52 @@ test("connect() leaves here what is here, is nowhere, or was carried already", a
   expect([one.dialed, two.dialed]).toEqual([[], []]);
 });
 
-test("connect() says that a gateway has died, at once, and follows a device that has moved", async () => {
-  const { site, one, two } = await twoGateways();
+test("connect() waits 4 s for a device whose gateway has died, and no longer", async () => {
+  const { site, two } = await twoGateways();
   await using _site = site;
-  two.answers.push(GONE, GONE);
-  expect(await rejection(connect(two, new Arrival()))).toMatchObject({
+  const refused = rejection(connect(two, new Arrival()));
+  await dialing(two);
+  await site.clock.advance(3_999);
+  expect(await Promise.race([refused, "waiting"])).toBe("waiting");
+  await site.clock.advance(250);
+  expect(await refused).toMatchObject({
     code: "deviceOffline",
     message: "Device 7 was at a gateway that does not answer any more",
   });
-  expect(two.dialed.length).toBe(2);
-  expect(one.dialed).toEqual([]);
-  // It comes here while the dead gateway is being dialed.
-  const dying = connect(two, new Arrival());
-  two.cluster.attached(new FakeSession(7));
-  expect(await dying).toBe(false);
+  expect(two.dialed.length).toBe(1);
 });
 
-test("connect() does not dial twice a gateway that has left", async () => {
+test("connect() follows a device that comes back, here or to a third gateway", async () => {
+  const { site, two } = await twoGateways();
+  await using _site = site;
+  const three = await site.gateway(3);
+  const arrival = new Arrival();
+  two.answers.push(GONE, arrival.onward.atGateway);
+  const carried = connect(two, arrival);
+  await dialing(two);
+  three.cluster.attached(new FakeSession(7));
+  await site.clock.advance(250);
+  await forwarding(two);
+  arrival.end.own.close(1000, "");
+  expect(await carried).toBe(true);
+  expect(two.dialed.map(({ url }) => new URL(url).host))
+    .toEqual(["10.0.0.1:8080", "10.0.0.3:8080"]);
+  const back = connect(two, new Arrival());
+  two.cluster.attached(new FakeSession(7));
+  await site.clock.advance(250);
+  expect(await back).toBe(false);
+});
+
+test("connect() does not dial a gateway that has left, once that is known", async () => {
   const { site, one, two } = await twoGateways();
   await using _site = site;
   await one.cluster.leave();
-  expect(await rejection(connect(two, new Arrival())))
-    .toMatchObject({ code: "deviceOffline" });
-  expect(two.dialed.length).toBe(1);
-  expect(await rejection(connect(two, new Arrival())))
-    .toMatchObject({ code: "deviceOffline" });
+  for (let count = 0; count < 2; count++) {
+    const refused = rejection(connect(two, new Arrival()));
+    await dialing(two);
+    await site.clock.advance(4_250);
+    expect(await refused).toMatchObject({ code: "deviceOffline" });
+  }
   expect(two.dialed.length).toBe(1);
 });
 

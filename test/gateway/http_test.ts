@@ -28,8 +28,8 @@ const store = {
     DEVICES.filter(({ deviceId }) => deviceId > after).slice(0, limit),
 };
 
-/** Nothing here asks for its pages: manager_pages_test.ts does. */
-const noManager = {} as never;
+/** Nothing here asks for these: manager_pages_test.ts does, and e2e. */
+const unasked = {} as never;
 
 /** Asks a gateway that is fine, but for `changed`. */
 function makeApp(
@@ -50,7 +50,7 @@ function makeApp(
   ) =>
     await app.fetch(
       new Request(`https://gw.test${path}`, { method }),
-      { admit, caller: RAW_CALLER, manager: noManager },
+      { admit, caller: unasked, manager: unasked },
     );
   return { ask, failures };
 }

@@ -34,6 +34,8 @@ function busyMetrics(): GatewayMetrics {
   metrics.linkRefused("roleRefused");
   metrics.linkClosed("control", "linkSilent");
   metrics.linkClosed("stream", "ok");
+  metrics.certificateIssued("renewed");
+  metrics.deviceCloned();
   metrics.auditFailed();
   return metrics;
 }
@@ -109,6 +111,14 @@ migasfree_gateway_open_seconds_count 3
 # TYPE migasfree_gateway_messages_ignored_total counter
 migasfree_gateway_messages_ignored_total{role="agent"} 0
 migasfree_gateway_messages_ignored_total{role="operator"} 1
+# HELP migasfree_gateway_certificates_total Computers that asked this gateway for a certificate, by what became of it
+# TYPE migasfree_gateway_certificates_total counter
+migasfree_gateway_certificates_total{result="enrolled"} 0
+migasfree_gateway_certificates_total{result="renewed"} 1
+migasfree_gateway_certificates_total{result="pending"} 0
+# HELP migasfree_gateway_device_clones_total Devices found to be two computers with one certificate
+# TYPE migasfree_gateway_device_clones_total counter
+migasfree_gateway_device_clones_total 1
 # HELP migasfree_gateway_audit_failures_total Audit records that could not be written
 # TYPE migasfree_gateway_audit_failures_total counter
 migasfree_gateway_audit_failures_total 1

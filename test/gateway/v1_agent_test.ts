@@ -159,6 +159,29 @@ test("what an agent says that nobody knows costs nothing but a count", async () 
   expect(ignored.length).toBe(1);
 });
 
+test("a certificate that goes bad ends the links that it has opened", async () => {
+  let isRevoked = false;
+  const bench = await V1GatewayBench.create({
+    identity: {
+      source: { tag: "certificate" },
+      isRevoked: () => isRevoked,
+      wallNow: () => 0,
+    },
+  });
+  const { agent, operator } = await bench.tunnel();
+  isRevoked = true;
+  bench.gateway.sweep();
+  for (const peer of [agent, operator]) {
+    expect((await peer.ended()).code).toBe(4405);
+  }
+  const revoked = bench.records.filter(({ event }) => event === "link.revoked");
+  expect(revoked.map((record) => "subject" in record && record.subject))
+    .toEqual([
+      "CN=uuid-7_1,OU=COMPUTERS,O=mf.test",
+      "CN=ana,OU=ADMINS,O=mf.test",
+    ]);
+});
+
 test("protocol 1 can be switched off", async () => {
   const bench = await V1GatewayBench.create({ v1Budget: undefined });
   const agent = bench.dial(SEVEN);
@@ -167,6 +190,13 @@ test("protocol 1 can be switched off", async () => {
     fault: { code: "versionUnsupported" },
   });
   expect(bench.dial(SEVEN, { path: "/" }).refused?.status).toBe(404);
+  const page = bench.metrics.page({
+    agentsConnected: 0,
+    v1AgentsConnected: 0,
+    isInsecure: false,
+    residentBytes: 0,
+  });
+  expect(page).toContain('links_refused_total{code="versionUnsupported"} 1');
 });
 
 test("a peer that offers a subprotocol of its own is none of protocol 1", async () => {

@@ -11,9 +11,11 @@ import type {
 import type { Fault } from "../../src/protocol/fault.ts";
 import { ResumeTokens } from "../../src/protocol/resume_token.ts";
 import { V1_MESSAGE_MAX_BYTES } from "../../src/protocol/v1_message.ts";
+import { STREAM_SUBPROTOCOL } from "../../src/protocol/version.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
 import type { LinkEnd } from "../../src/transport/link.ts";
+import { closeWithFault } from "../../src/transport/link_end.ts";
 import type { PeerCertificate, Visitor } from "../../src/transport/visitor.ts";
 import { ListLog } from "../support/list_log.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
@@ -87,6 +89,7 @@ export class V1GatewayBench {
   readonly clock = new ManualClock();
   readonly log = new ListLog();
   readonly records: AuditRecord[] = [];
+  readonly metrics = new GatewayMetrics({ version: "0", commit: "0" });
   readonly store = new MemoryStore();
   readonly gateway: Gateway;
   readonly heartbeats = new Heartbeats(this.clock, "forgive");
@@ -103,7 +106,7 @@ export class V1GatewayBench {
       resumeTokens,
       store,
       audit: { write: (record) => void this.records.push(record) },
-      metrics: new GatewayMetrics({ version: "0", commit: "0" }),
+      metrics: this.metrics,
       identity: {
         source: { tag: "certificate" },
         isRevoked: () => false,
@@ -147,6 +150,26 @@ export class V1GatewayBench {
     };
     this.gateway.visit(visitor);
     return peer;
+  }
+
+  /** Somebody of protocol 2 dials for a stream. */
+  dialStream(who: Who, target: string, bearer = ""): MemoryLink {
+    const { far, near } = memoryLinks();
+    const url = new URL(target, "wss://gw.test");
+    const headers: Readonly<Record<string, string>> = {
+      authorization: `Bearer ${bearer}`,
+    };
+    this.gateway.visit({
+      path: url.pathname,
+      query: url.searchParams,
+      subprotocols: [STREAM_SUBPROTOCOL],
+      peerAddress: "192.0.2.7",
+      certificate: certificateOf(who),
+      header: (name) => headers[name],
+      accept: () => Promise.resolve(near),
+      refuse: (_status, fault) => closeWithFault(near, fault),
+    });
+    return far;
   }
 
   /** An agent that has registered. */

@@ -46,6 +46,28 @@ test("an operator that asks and does not read is cut", async () => {
   expect(mostBytes).toBeLessThan(17 * MIB);
 });
 
+test("an operator that asks too often hears that, and costs nothing else", async () => {
+  const bench = await V1GatewayBench.create();
+  const operator = await bench.operator();
+  for (let at = 0; at < 200; at++) operator.start(9, `cli-${at}`);
+  operator.execute(9, "exec-1", "migasfree");
+  await operator.heard("exec_error");
+  await operator.heard("error", 200);
+  const errors = operator.all("error").map(({ message }) => message);
+  const isAsked = (text: unknown) =>
+    text === "Agent 9 not found on this server";
+  expect(errors.filter(isAsked).length).toBe(128);
+  expect(errors.filter((text) => text === "This link asks too often").length)
+    .toBe(72);
+  expect(operator.all("exec_error")).toMatchObject([
+    { exec_id: "exec-1", error: "This link asks too often" },
+  ]);
+  await bench.clock.advance(1_000);
+  operator.start(9, "later");
+  await operator.heard("error", 201);
+  expect(isAsked(operator.all("error")[200]?.["message"])).toBe(true);
+});
+
 test("an operator hears which agents are online, as upstream's relay lists them", async () => {
   const bench = await V1GatewayBench.create();
   await bench.agent(7);

@@ -1,11 +1,15 @@
 import { expect } from "bun:test";
-import { quiet } from "../support/eventually.ts";
+import { eventually, quiet } from "../support/eventually.ts";
 import { type PythonPeer, pythonPeersMissing } from "../support/python_peer.ts";
-import { dialTest, echoOnce, serveTcp } from "../support/tcp_peer.ts";
+import { standstill } from "../support/standstill.ts";
+import { dialTest, echoOnce, flood, serveTcp } from "../support/tcp_peer.ts";
 import { testUnless } from "../support/test_unless.ts";
 import { PythonTrio } from "./python_trio.ts";
 
 const test = testUnless(pythonPeersMissing);
+
+/** Nothing moves for so long: all is full. */
+const STILL_TURNS = 300;
 
 /** What relay.py holds now, the `nth` time it is asked. */
 async function stats(relay: PythonPeer): Promise<Record<string, unknown>> {
@@ -132,8 +136,10 @@ test("agent.py lets a service that does not read stop everything", async () => {
   await echoOnce(client.socket, 1);
   const bad = await trio.connect(7, "--service", "vnc");
   using sender = await dialTest(bad.port);
-  sender.socket.write(new Uint8Array(64 * 1024 * 1024));
-  await quiet(() => sender.socket.writableLength);
+  flood(sender.socket);
+  const sentBytes = () => sender.socket.bytesWritten;
+  await eventually("it flows", () => sentBytes() > 1_000_000);
+  await standstill(sentBytes, STILL_TURNS);
   let isHeard = false;
   const echo = echoOnce(client.socket, 1).then(() => isHeard = true);
   await quiet(() => isHeard);

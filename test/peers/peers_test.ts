@@ -1,6 +1,5 @@
 import { expect } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { runChild } from "../support/child.ts";
 import { eventually, quiet } from "../support/eventually.ts";
 import { pythonPeersMissing } from "../support/python_peer.ts";
 import { sshdMissing, startSshd } from "../support/sshd.ts";
@@ -8,6 +7,7 @@ import { dialTest, echoOnce, serveTcp } from "../support/tcp_peer.ts";
 import { standstill } from "../support/standstill.ts";
 import { testUnless } from "../support/test_unless.ts";
 import { fakeCommand, PythonTrio } from "./python_trio.ts";
+import { sshThrough } from "./ssh_through.ts";
 import { SwapService, whole } from "./swap.ts";
 
 const test = testUnless(pythonPeersMissing);
@@ -25,12 +25,11 @@ testUnless(pythonPeersMissing ?? sshdMissing())(
     await trio.agent(7, { ssh: sshd.port });
     await trio.relay.event("registered");
     const operator = await trio.connect(7);
-    const { status, stdout } = await runChild([
-      ...["ssh", "-F", "none", "-p", `${operator.port}`],
-      ...["-i", sshd.identityFile, "-o", "StrictHostKeyChecking=no"],
-      ...["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
-      ...[`${sshd.user}@127.0.0.1`, "echo far away; exit 42"],
-    ]);
+    const { status, stdout } = await sshThrough(
+      operator.port,
+      sshd,
+      "echo far away; exit 42",
+    );
     expect({ status, stdout }).toEqual({ status: 42, stdout: "far away\n" });
   },
   30_000,

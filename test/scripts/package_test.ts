@@ -12,8 +12,9 @@ import { debianVersion } from "../../scripts/package_tree.ts";
 import { makeTemporaryDir } from "../support/temporary_dir.ts";
 import { missingProgram, testUnless } from "../support/test_unless.ts";
 
-const testWith = (...programs: string[]) =>
-  testUnless(missingProgram(...programs));
+function testWith(...programs: readonly string[]) {
+  return testUnless(missingProgram(...programs));
+}
 
 /** Small: what a package does with the program does not depend on its size. */
 async function orderIn(dir: string): Promise<PackageOrder> {

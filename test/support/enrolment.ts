@@ -29,7 +29,7 @@ export async function enrollingGateway(
   site: Site,
   name: string,
   onClone = "report",
-) {
+): Promise<Awaited<ReturnType<Site["gateway"]>>> {
   const tables = `[enroll]
 pki_dir = "${site.pkiDir}"
 on_clone = "${onClone}"`;

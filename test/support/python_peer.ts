@@ -21,7 +21,7 @@ export interface PeerEvent {
 export type EventFields = Readonly<Record<string, unknown>>;
 
 const PEERS_DIR = resolve(import.meta.dir, "../peers");
-const EVENT_TIMEOUT_MS = 15_000;
+const EVENT_TIMEOUT_MS = 20_000;
 const KILL_AFTER_MS = 5_000;
 const SAID_MAX_CHARS = 4_000;
 

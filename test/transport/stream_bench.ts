@@ -27,7 +27,7 @@ export const JOINED_TEXT = JSON.stringify({
 export class StreamSide {
   readonly socket = new MemorySocket();
   readonly link: MemoryLink;
-  readonly budget = new WindowBudget(4 * 1024 * 1024);
+  readonly budget = new WindowBudget(16 * 1024 * 1024);
   readonly stop = new AbortController();
   joinedCount = 0;
   result: StreamResult | undefined;

@@ -173,3 +173,26 @@ test("runStream() dials again when a dial that it gave up came late, and replace
   expect(bench.side.ending).toBe("linkReplaced");
   bench.expectReleased();
 });
+
+test("runStream() comes again soon after it has waited in vain, and not after a link that ended at once", async () => {
+  const bench = await joinedEnd(1 - 2 ** -32);
+  await bench.lose();
+  for (let count = 0; count < 4; count++) {
+    bench.side.lastDial.fail(UNREACHABLE);
+    await bench.clock.advance(2_000);
+  }
+  for (const [stoodMs, waitMs] of [[4_000, 100], [999, 200], [4_000, 100]]) {
+    await bench.accept();
+    await bench.clock.advance(stoodMs ?? 0);
+    const { length } = bench.side.dials;
+    await bench.lose(4418);
+    await bench.clock.advance((waitMs ?? 0) - 1);
+    expect([stoodMs, bench.side.dials.length]).toEqual([stoodMs, length]);
+    await bench.clock.advance(1);
+    expect([stoodMs, bench.side.dials.length])
+      .toEqual([stoodMs, length + 1]);
+  }
+  bench.side.stop.abort(new Fault("agentStopping", "Stop"));
+  await settle();
+  bench.expectReleased();
+});

@@ -5,6 +5,7 @@ import {
 } from "../../src/protocol/v1_message.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
 import { V1_DIALECTS, type V1Dialect } from "../../src/transport/v1_dialect.ts";
+import type { UnreadBytes } from "../../src/transport/unread_bytes.ts";
 import { V1Link } from "../../src/transport/v1_link.ts";
 import type { V1Tunnel } from "../../src/transport/v1_tunnel.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
@@ -33,7 +34,10 @@ export class V1Bench {
   readonly ignored: string[] = [];
   readonly closed: Fault[] = [];
 
-  constructor(dialect: V1Dialect = V1_DIALECTS.gatewayToAgent) {
+  constructor(
+    dialect: V1Dialect = V1_DIALECTS.gatewayToAgent,
+    unread?: UnreadBytes,
+  ) {
     const { near, far } = memoryLinks({
       messageMaxBytes: V1_MESSAGE_MAX_BYTES,
     });
@@ -53,6 +57,7 @@ export class V1Bench {
       clock: this.clock,
       heartbeats: this.heartbeats,
       heartbeat: HEARTBEAT,
+      unread,
     });
     this.link.begin();
   }

@@ -1,0 +1,9 @@
+import { watchHost } from "../../src/runtime/hosted_manager.ts";
+
+// Started by hosted_manager_test.ts: ends when its input does.
+process.stdout.write("watching\n");
+const hour = setTimeout(() => undefined, 3_600_000);
+watchHost(() => {
+  clearTimeout(hour);
+  process.stdout.write("ended\n");
+});
