@@ -21,9 +21,9 @@ const STARTS_PER_ROUND = 5;
 
 /** One agent that nobody wants anything of, for a minute. */
 export async function idleAgent(
-  { say }: BenchContext,
+  { say, stack }: BenchContext,
 ): Promise<SuiteResult> {
-  await using site = await Site.create();
+  const site = stack.use(await Site.create());
   const gateway = await site.gateway();
   using relay = await startCountingRelay(gateway.port);
   const url = `wss://localhost:${relay.port}/tunnel`;
@@ -65,9 +65,9 @@ export async function idleAgent(
 
 /** From the process's start to `link.open` in its log, in milliseconds. */
 export async function start(
-  { roundCount, say }: BenchContext,
+  { roundCount, say, stack }: BenchContext,
 ): Promise<SuiteResult> {
-  await using site = await Site.create();
+  const site = stack.use(await Site.create());
   const { url } = await site.gateway();
   const identity = await site.identity("computer", "uuid-7_1");
   const tookMs: number[] = [];

@@ -5,8 +5,8 @@ import {
   type Figure,
   measured,
   PRODUCT,
+  ratioOf,
   type SuiteResult,
-  valueOf,
 } from "./suite.ts";
 
 const MEGABYTE = 1_000_000;
@@ -17,6 +17,8 @@ const V1_BYTES = 192 * MEGABYTE;
 const PYTHON_BYTES = 24 * MEGABYTE;
 const TUNNEL_COUNT = 4;
 
+const V1 = "gateway, protocol 1";
+
 /** One tunnel, each way, in MB/s. */
 export async function bulk(context: BenchContext): Promise<SuiteResult> {
   const figures = await rounds("bulk", context, {
@@ -24,18 +26,19 @@ export async function bulk(context: BenchContext): Promise<SuiteResult> {
     up: (port) => upload(port, BULK_BYTES).then(rate(BULK_BYTES)),
   });
   const bars = ["down", "up"].flatMap((way) => {
-    const ours = valueOf(figures, way, PRODUCT);
+    const against = (path: string) =>
+      ratioOf(figures, [way, PRODUCT], [way, path]);
     return [
       {
         suite: "bulk",
         name: `${way} against HAProxy`,
-        value: ours / valueOf(figures, way, "haproxy"),
+        value: against("haproxy"),
         atLeast: 1,
       },
       {
         suite: "bulk",
         name: `${way} against OpenSSH`,
-        value: ours / valueOf(figures, way, "openssh"),
+        value: against("openssh"),
         atLeast: 1.5,
       },
     ];
@@ -59,8 +62,7 @@ export async function bulkFour(context: BenchContext): Promise<SuiteResult> {
   const bars = [{
     suite: "bulk-4",
     name: "four tunnels against one",
-    value: valueOf(figures, "four", PRODUCT) /
-      valueOf(figures, "one", PRODUCT),
+    value: ratioOf(figures, ["four", PRODUCT], ["one", PRODUCT]),
     atLeast: 0.9,
   }];
   return { figures, bars: measured(bars) };
@@ -77,8 +79,7 @@ export async function protocol1(context: BenchContext): Promise<SuiteResult> {
   const bars = ["down", "up"].map((way) => ({
     suite: "protocol-1",
     name: `${way} against Python`,
-    value: valueOf(figures, way, "gateway, protocol 1") /
-      valueOf(figures, way, "python, protocol 1"),
+    value: ratioOf(figures, [way, V1], [way, "python, protocol 1"]),
     atLeast: 8,
   }));
   return { figures, bars: measured(bars) };
@@ -107,7 +108,14 @@ async function rounds(
   }
   return [...values].map(([key, all]) => {
     const [path = "", figure = ""] = key.split("\n");
-    return { suite, figure, path, value: median(all), unit: "MB/s" };
+    return {
+      suite,
+      figure,
+      path,
+      value: median(all),
+      unit: "MB/s",
+      rounds: all,
+    };
   });
 }
 

@@ -39,7 +39,9 @@ const DOORS: readonly Door[] = [
 ];
 
 /** Idle agents at one gateway: what each costs it. */
-export async function fleet({ say }: BenchContext): Promise<SuiteResult> {
+export async function fleet(
+  { say, stack }: BenchContext,
+): Promise<SuiteResult> {
   const figures: Figure[] = [];
   const bars: Bar[] = [];
   if (!existsSync(BINARY)) {
@@ -48,7 +50,7 @@ export async function fleet({ say }: BenchContext): Promise<SuiteResult> {
   }
   for (const door of DOORS) {
     for (const count of door.counts) {
-      const found = await measure(door, count);
+      const found = await measure(door, count, stack);
       const label = `${door.name} ${count}`;
       const units = {
         "KB/agent": "KB",
@@ -82,8 +84,9 @@ export async function fleet({ say }: BenchContext): Promise<SuiteResult> {
 async function measure(
   door: Door,
   count: number,
+  stack: AsyncDisposableStack,
 ): Promise<Record<string, number>> {
-  await using site = await Site.create();
+  await using site = stack.use(await Site.create());
   const { child: gateway, url, identity } = await door.start(site);
   await Bun.sleep(1_000);
   const emptyBytes = await residentBytes(gateway.pid);

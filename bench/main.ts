@@ -63,6 +63,10 @@ Suites: ${Object.keys(SUITES).join(", ")} (default: all)
   --renew-baseline   what was measured is the baseline from now on
 `;
 
+/** 128 and the signal's number, as shells say it. */
+const EXIT_SIGINT = 130;
+const EXIT_SIGTERM = 143;
+
 const OPTIONS = {
   help: { type: "boolean", default: false },
   rounds: { type: "string", default: "5" },
@@ -116,6 +120,11 @@ async function runSuite(
   const suite = SUITES[name];
   if (!suite) throw new Error(`There is no suite ${name}`);
   await using stack = new AsyncDisposableStack();
+  const interrupt = (signal: NodeJS.Signals) => void endEarly(stack, signal);
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+  stack.defer(() => {
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  });
   const paths = new Map<string, OpenPath>();
   if (suite.paths.length > 0) {
     const program = resolve(import.meta.dir, "service.ts");
@@ -132,8 +141,18 @@ async function runSuite(
   return await suite.run({
     paths,
     roundCount,
+    stack,
     say: (text) => process.stderr.write(`${text}\n`),
   });
+}
+
+/** Leaves nothing behind: no process, no namespace, no file. */
+async function endEarly(
+  stack: AsyncDisposableStack,
+  signal: NodeJS.Signals,
+): Promise<never> {
+  await stack.disposeAsync();
+  process.exit(signal === "SIGINT" ? EXIT_SIGINT : EXIT_SIGTERM);
 }
 
 function say(text: string): void {

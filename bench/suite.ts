@@ -1,4 +1,5 @@
 import type { OpenPath } from "./bench_path.ts";
+import { median } from "./statistics.ts";
 
 /** Name of the product's path. */
 export const PRODUCT = "migasfree-agent";
@@ -11,6 +12,8 @@ export interface Figure {
   readonly path: string;
   readonly value: number;
   readonly unit: string;
+  /** What each round found: `value` is their median. */
+  readonly rounds?: readonly number[];
 }
 
 /** What a figure, or the ratio of two of one run, has to be. */
@@ -34,6 +37,8 @@ export interface BenchContext {
   /** Each path that could be had here, by name. */
   readonly paths: ReadonlyMap<string, OpenPath>;
   readonly roundCount: number;
+  /** Ends with the suite, and with a run that is interrupted. */
+  readonly stack: AsyncDisposableStack;
   readonly say: (line: string) => void;
 }
 
@@ -53,6 +58,25 @@ export function valueOf(
 ): number {
   return figures.find((it) => it.figure === figure && it.path === path)
     ?.value ?? NaN;
+}
+
+/**
+ * Returns the median of the rounds' own ratios: a machine that is slow for a
+ * while is so for both sides of a round. NaN if a side is not here.
+ */
+export function ratioOf(
+  figures: readonly Figure[],
+  [figure, path]: readonly [string, string],
+  [otherFigure, otherPath]: readonly [string, string],
+): number {
+  const rounds = (figure: string, path: string) =>
+    figures.find((it) => it.figure === figure && it.path === path)?.rounds ??
+      [];
+  const others = rounds(otherFigure, otherPath);
+  if (others.length === 0) return NaN;
+  return median(
+    rounds(figure, path).map((value, at) => value / (others[at] ?? NaN)),
+  );
 }
 
 /** Returns those bars whose two sides were measured. */

@@ -3,8 +3,8 @@ import {
   type BenchContext,
   measured,
   PRODUCT,
+  ratioOf,
   type SuiteResult,
-  valueOf,
 } from "./suite.ts";
 import { wanMissing, WanSite } from "./wan_site.ts";
 
@@ -19,14 +19,14 @@ const MEGABYTE = 1_000_000;
 
 /** One tunnel over a long line, in MB/s, once it has got going. */
 export async function wan(
-  { roundCount, say }: BenchContext,
+  { roundCount, say, stack }: BenchContext,
 ): Promise<SuiteResult> {
   const missing = wanMissing();
   if (missing !== undefined) {
     say(`wan: left out: ${missing}`);
     return { figures: [], bars: [] };
   }
-  await using site = await WanSite.create(PRODUCT);
+  const site = stack.use(await WanSite.create(PRODUCT));
   const values = new Map<string, number[]>();
   for (let round = 0; round < roundCount; round++) {
     for (const { cell, roundTripMs, lossShare } of cells()) {
@@ -50,12 +50,19 @@ export async function wan(
   }
   const figures = [...values].map(([key, all]) => {
     const [figure = "", path = ""] = key.split("\n");
-    return { suite: "wan", figure, path, value: median(all), unit: "MB/s" };
+    return {
+      suite: "wan",
+      figure,
+      path,
+      value: median(all),
+      unit: "MB/s",
+      rounds: all,
+    };
   });
   const bars = cells().map(({ cell }) => ({
     suite: "wan",
     name: `${cell} against direct`,
-    value: valueOf(figures, cell, PRODUCT) / valueOf(figures, cell, "direct"),
+    value: ratioOf(figures, [cell, PRODUCT], [cell, "direct"]),
     atLeast: 0.95,
   }));
   return { figures, bars: measured(bars) };

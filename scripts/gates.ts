@@ -82,7 +82,7 @@ export const GATES: readonly Gate[] = [
   {
     name: "unit",
     does: "every test but those in test/e2e",
-    command: ["bun", "test", "--no-orphans"],
+    command: ["bun", "test", "--no-orphans", "--parallel=2"],
     tests: { include: /^test\/(?!e2e\/)/, limitMs: 10 * SECOND_MS },
     limitMs: 4 * MINUTE_MS,
   },
@@ -97,7 +97,7 @@ export const GATES: readonly Gate[] = [
   {
     name: "e2e",
     does: "dist/migasfree-agent with real servers: test/e2e",
-    command: ["bun", "test", "--no-orphans"],
+    command: ["bun", "test", "--no-orphans", "--parallel=2"],
     needs: ["build"],
     tests: { include: /^test\/e2e\//, limitMs: MINUTE_MS },
     limitMs: 8 * MINUTE_MS,

@@ -1,5 +1,13 @@
-import { chmod, lstat, mkdir, readFile, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rmdir,
+  unlink,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { errorCode, fileFault, writeFileAtomically } from "./files.ts";
 import { requireOwn } from "./root_owned.ts";
 import type { ServiceFiles } from "./service_control.ts";
@@ -27,7 +35,7 @@ export const serviceFiles: ServiceFiles = {
   makeDirectory,
   remove: async (path) => {
     try {
-      await rm(path, { recursive: true });
+      await removeTree(path);
       return true;
     } catch (error) {
       if (isAbsence(error)) return false;
@@ -48,6 +56,13 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
   } catch (error) {
     throw fileFault("make directory", path, error);
   }
+}
+
+/** Follows no link. Under Wine, Bun's own recursion fails. */
+async function removeTree(path: string): Promise<void> {
+  if (!(await lstat(path)).isDirectory()) return await unlink(path);
+  for (const name of await readdir(path)) await removeTree(join(path, name));
+  await rmdir(path);
 }
 
 async function contentOf(path: string): Promise<string | undefined> {

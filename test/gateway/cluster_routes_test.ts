@@ -1,79 +1,21 @@
 import { expect, test } from "bun:test";
-import type { Admitted } from "../../src/gateway/admit.ts";
-import { OpenLinks } from "../../src/gateway/open_links.ts";
 import { FORWARDED_HEADER } from "../../src/gateway/statement.ts";
 import { Fault } from "../../src/protocol/fault.ts";
-import { eventually } from "../support/eventually.ts";
 import { settle } from "../support/manual_clock.ts";
 import { rejection } from "../support/rejection.ts";
+import { FakeSession } from "./cluster_bench.ts";
 import {
-  type ClusterBench,
-  ClusterSite,
-  FakeSession,
-} from "./cluster_bench.ts";
-import { TunnelEnd } from "./relay_bench.ts";
-
-const GATEWAY_1 = "00000000-0000-4000-8000-000000000001";
-const GATEWAY_2 = "00000000-0000-4000-8000-000000000002";
-const TUNNEL = "0123456789abcdef0123456789abcdef";
-const MEETING = `migasfree-gateway:meeting:${TUNNEL}`;
-const GONE = new Fault("gatewayUnreachable", "Nobody is there");
-const WISH = Object.freeze({ deviceId: 7, service: "ssh" });
-
-const CALLER: Admitted = {
-  principal: { role: "operator", name: "ana", subject: "CN=ana,OU=ADMINS" },
-  address: "192.0.2.7",
-  certificate: undefined,
-};
-
-/** A link that came to a gateway, and one that it may be carried over. */
-class Arrival {
-  readonly end = new TunnelEnd();
-  readonly onward = new TunnelEnd();
-  readonly caller: Admitted;
-  readonly openLinks: OpenLinks;
-  readonly signal = new AbortController().signal;
-
-  constructor(caller: Admitted = CALLER, check: () => void = () => undefined) {
-    this.caller = caller;
-    this.openLinks = new OpenLinks(check);
-  }
-
-  get link() {
-    return this.end.atGateway;
-  }
-}
-
-/** Two gateways; the device is at the first, the caller at the second. */
-async function twoGateways() {
-  const site = new ClusterSite();
-  const one = await site.gateway(1);
-  const two = await site.gateway(2);
-  one.cluster.attached(new FakeSession(7));
-  await settle();
-  return { site, one, two };
-}
-
-/** Resolves once a link is being carried: signing takes threads. */
-async function forwarding(bench: ClusterBench): Promise<void> {
-  const isOpen = () => bench.log.lines.join().includes("forward.open");
-  await eventually("a link is carried", isOpen);
-}
-
-/** Resolves once a gateway was dialed for the first time. */
-async function dialing(bench: ClusterBench): Promise<void> {
-  await eventually("a dial", () => bench.dialed.length > 0);
-  await settle();
-}
-
-function connect(bench: ClusterBench, arrival: Arrival): Promise<boolean> {
-  return bench.cluster.routes.connect(arrival, WISH, arrival.signal);
-}
-
-function resume(bench: ClusterBench, arrival: Arrival): Promise<boolean> {
-  const { routes } = bench.cluster;
-  return routes.resume(arrival, TUNNEL, "token", arrival.signal);
-}
+  Arrival,
+  CALLER,
+  connect,
+  dialing,
+  forwarding,
+  GATEWAY_1,
+  GATEWAY_2,
+  GONE,
+  twoGateways,
+  WISH,
+} from "./routes_bench.ts";
 
 test("connect() carries a link to where the device is, and says there who calls", async () => {
   const { site, one, two } = await twoGateways();
@@ -227,100 +169,4 @@ test("stream() carries an agent's link to the gateway that its ticket names", as
     .toMatchObject({ code: "peerGone" });
   const { routes: others } = one.cluster;
   expect(await others.stream(new Arrival(), ticket, signal)).toBe(false);
-});
-
-test("resume() gives a tunnel to the first gateway that an end comes to", async () => {
-  const { site, one, two } = await twoGateways();
-  await using _site = site;
-  expect(await resume(one, new Arrival())).toBe(false);
-  using _held = one.cluster.routes.hold(TUNNEL, () => false);
-  const arrival = new Arrival();
-  two.answers.push(arrival.onward.atGateway);
-  const carried = resume(two, arrival);
-  await forwarding(two);
-  expect(two.dialed).toMatchObject([{
-    url: "ws://10.0.0.1:8080/tunnel/resume",
-    headers: { Authorization: "Bearer token" },
-  }]);
-  arrival.end.own.close(1000, "");
-  expect(await carried).toBe(true);
-});
-
-test("resume() asks nobody while an end of the tunnel is here", async () => {
-  const { site, one } = await twoGateways();
-  await using _site = site;
-  using _held = one.cluster.routes.hold(TUNNEL, () => false);
-  await settle();
-  const { askedCount } = site.store;
-  site.store.isAway = true;
-  expect(await resume(one, new Arrival())).toBe(false);
-  expect(site.store.askedCount).toBe(askedCount);
-});
-
-test("resume() takes a tunnel over from a gateway that has died", async () => {
-  const { site, one, two } = await twoGateways();
-  await using _site = site;
-  expect(await resume(one, new Arrival())).toBe(false);
-  two.answers.push(GONE);
-  expect(await resume(two, new Arrival())).toBe(false);
-  expect(await site.store.holders([MEETING])).toEqual([GATEWAY_2]);
-});
-
-test("resume() brings both ends to one gateway while the store is away", async () => {
-  const { site, one, two } = await twoGateways();
-  await using _site = site;
-  site.store.isAway = true;
-  const homes = new Set<string>();
-  for (let count = 0; count < 20; count++) {
-    const tunnel = count.toString(16).padStart(32, "0");
-    const carried: string[] = [];
-    for (const [bench, other] of [[one, two], [two, one]] as const) {
-      const arrival = new Arrival();
-      bench.answers.push(arrival.onward.atGateway);
-      const { routes } = bench.cluster;
-      const serving = routes.resume(arrival, tunnel, "token", arrival.signal);
-      arrival.onward.own.close(1000, "");
-      if (await serving) carried.push(other.cluster.gatewayId);
-      else bench.answers.pop();
-    }
-    // One of the two keeps what comes to it; the other carries it there.
-    expect(carried.length).toBe(1);
-    homes.add(String(carried));
-  }
-  expect(homes.size).toBe(2);
-});
-
-test("resume() does without a gateway that does not answer while the store is away", async () => {
-  const { site, one, two } = await twoGateways();
-  await using _site = site;
-  site.store.isAway = true;
-  for (const bench of [one, two]) {
-    expect(await resume(bench, new Arrival())).toBe(false);
-  }
-  expect(one.dialed.length + two.dialed.length).toBe(1);
-});
-
-test("hold() keeps a tunnel until its last link has left, and renews it", async () => {
-  const { site, one, two } = await twoGateways();
-  await using _site = site;
-  const first = one.cluster.routes.hold(TUNNEL, () => false);
-  const second = one.cluster.routes.hold(TUNNEL, () => false);
-  await site.clock.advance(300_000);
-  first[Symbol.dispose]();
-  await settle();
-  expect(await site.store.holders([MEETING])).toEqual([GATEWAY_1]);
-  second[Symbol.dispose]();
-  await settle();
-  expect(await site.store.holders([MEETING])).toEqual([undefined]);
-  expect(await resume(two, new Arrival())).toBe(false);
-});
-
-test("hold() leaves behind, for a minute, where a tunnel has finished", async () => {
-  const { site, one } = await twoGateways();
-  await using _site = site;
-  one.cluster.routes.hold(TUNNEL, () => true)[Symbol.dispose]();
-  await settle();
-  expect(await site.store.holders([MEETING])).toEqual([GATEWAY_1]);
-  await site.clock.advance(60_000);
-  expect(await site.store.holders([MEETING])).toEqual([undefined]);
 });

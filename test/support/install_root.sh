@@ -7,6 +7,8 @@ room=$1
 more=$2
 shift 2
 work=$(mktemp -d)
+# The mounts go with the namespace; their place is everybody's.
+trap 'cd /; umount --lazy "$work"; rmdir "$work"' EXIT
 mount -t tmpfs -o "size=${room}k,mode=0755" tmpfs "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay \

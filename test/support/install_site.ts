@@ -197,7 +197,7 @@ export function noInstallRoot(): string | undefined {
   }
   const { success } = Bun.spawnSync([
     ...["unshare", "--mount", "--propagation", "private", "sh", "-c"],
-    "d=$(mktemp -d) && mount -t tmpfs t $d && mkdir $d/u $d/w $d/r && " +
+    "d=$(mktemp -d); trap 'umount -l $d; rmdir $d' EXIT; mount -t tmpfs t $d && mkdir $d/u $d/w $d/r && " +
     "mount -t overlay o -o lowerdir=/,upperdir=$d/u,workdir=$d/w $d/r",
   ], { stdio: ["ignore", "ignore", "ignore"] });
   return success ? undefined : "no overlay can be mounted here";
