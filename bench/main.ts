@@ -93,10 +93,12 @@ async function main(argv: readonly string[]): Promise<number> {
     return EXIT_USAGE;
   }
   if (names.length > 0) describeReferences().forEach(say);
+  const interrupted = interruption();
   const results: SuiteResult[] = [];
   for (const name of names) {
     const startLoad = currentLoad();
-    const result = await runSuite(name, roundCount);
+    const result = await runSuite(name, roundCount, interrupted);
+    if (typeof result === "number") return result;
     await saveResult(name, roundCount, startLoad, result);
     const endLoad = currentLoad().toFixed(1);
     say(`${name}: load average ${startLoad.toFixed(1)}, ${endLoad} after it`);
@@ -113,18 +115,15 @@ async function main(argv: readonly string[]): Promise<number> {
   return isSteady && (isGood || values["no-bars"]) ? 0 : 1;
 }
 
+/** Runs a suite; a number: the exit status of a run that was interrupted. */
 async function runSuite(
   name: string,
   roundCount: number,
-): Promise<SuiteResult> {
+  interrupted: Promise<number>,
+): Promise<SuiteResult | number> {
   const suite = SUITES[name];
   if (!suite) throw new Error(`There is no suite ${name}`);
   await using stack = new AsyncDisposableStack();
-  const interrupt = (signal: NodeJS.Signals) => void endEarly(stack, signal);
-  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
-  stack.defer(() => {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
-  });
   const paths = new Map<string, OpenPath>();
   if (suite.paths.length > 0) {
     const program = resolve(import.meta.dir, "service.ts");
@@ -138,21 +137,25 @@ async function runSuite(
       } else say(`${name}: without ${path.name}: ${missing}`);
     }
   }
-  return await suite.run({
-    paths,
-    roundCount,
-    stack,
-    say: (text) => process.stderr.write(`${text}\n`),
-  });
+  // Whoever is interrupted leaves no process, namespace or file behind.
+  return await Promise.race([
+    interrupted,
+    suite.run({
+      paths,
+      roundCount,
+      stack,
+      say: (text) => process.stderr.write(`${text}\n`),
+    }),
+  ]);
 }
 
-/** Leaves nothing behind: no process, no namespace, no file. */
-async function endEarly(
-  stack: AsyncDisposableStack,
-  signal: NodeJS.Signals,
-): Promise<never> {
-  await stack.disposeAsync();
-  process.exit(signal === "SIGINT" ? EXIT_SIGINT : EXIT_SIGTERM);
+/** Resolves with the exit status once somebody has had enough. */
+function interruption(): Promise<number> {
+  return new Promise((resolve) => {
+    // Some send it twice: the second one must not end the tidying up.
+    process.on("SIGINT", () => resolve(EXIT_SIGINT));
+    process.on("SIGTERM", () => resolve(EXIT_SIGTERM));
+  });
 }
 
 function say(text: string): void {

@@ -50,14 +50,14 @@ export function addAgentCommands(
       return await runDoctor(options, output);
     }));
   program.command("hand-identity").argument("<dir>", "directory of root's")
-    .description("As root: hand this computer's identity to the agent's user.")
+    .description("Give the agent's user root's certificate.")
     .option(...config)
     .action(run(async ([dir = ""], options) => {
       const { runHandIdentity } = await import("./hand_identity_command.ts");
       return await runHandIdentity(dir, options, output);
     }));
   program.command("exec-helper")
-    .description("As root: run one allowed command for the agent's user.")
+    .description("Run what root allows, for the agent's user.")
     .option(...config)
     .action(run(async (_args, options) => {
       const { runExecHelper } = await import("./exec_helper_command.ts");

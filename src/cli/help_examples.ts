@@ -6,6 +6,12 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "migasfree-agent run --config /etc/migasfree-agent/agent.toml",
     "MIGASFREE_AGENT_DEVICE_ID=7 migasfree-agent run",
   ],
+  "hand-identity": [
+    "migasfree-agent hand-identity /run/migasfree-agent/identity     as root",
+  ],
+  "exec-helper": [
+    "migasfree-agent exec-helper --config /etc/migasfree-agent/agent.toml",
+  ],
   status: ["migasfree-agent status", "migasfree-agent status --json"],
   doctor: [
     "migasfree-agent doctor",

@@ -194,8 +194,8 @@ test("an operator without a certificate hears where it would be", async () => {
     status: 64,
     stderr: "migasfree-agent: Cannot find the operator's certificate: there " +
       `is no --cert and no ${home}/.migasfree-connect/gw.example.org/cert.pem\n` +
-      "  hint: Make one with `migasfree-agent pki operator DIR NAME`, or ask " +
-      "the site's administrator for one\n",
+      "  hint: Import yours with `migasfree-agent operator import FILE.p12`, " +
+      "or ask the site's administrator for one\n",
   });
 }, LIMIT_MS);
 

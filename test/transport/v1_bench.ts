@@ -35,8 +35,8 @@ export class V1Bench {
   readonly closed: Fault[] = [];
 
   constructor(
-    dialect: V1Dialect = V1_DIALECTS.gatewayToAgent,
-    unread?: UnreadBytes,
+    dialect: V1Dialect | undefined = V1_DIALECTS.gatewayToAgent,
+    unread: UnreadBytes | undefined = undefined,
   ) {
     const { near, far } = memoryLinks({
       messageMaxBytes: V1_MESSAGE_MAX_BYTES,
