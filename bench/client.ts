@@ -91,6 +91,16 @@ export async function openTime(port: number): Promise<number> {
   return performance.now() - startMs;
 }
 
+/** A short connection, from its beginning to the end of both directions. */
+export async function greet(port: number): Promise<void> {
+  const socket = await dial(port);
+  await within(socket, (done) => {
+    socket.on("data", () => undefined);
+    socket.once("end", () => socket.end(done));
+    socket.write("H\n");
+  });
+}
+
 /** A download that goes on until `stop` is called. */
 export async function flood(port: number): Promise<() => void> {
   const socket = await dial(port);

@@ -1,6 +1,7 @@
-import { echoes, flood, openTime } from "./client.ts";
+import { echoes, flood, greet, openTime } from "./client.ts";
 import { median, quantile } from "./statistics.ts";
 import {
+  type Bar,
   type BenchContext,
   type Figure,
   measured,
@@ -110,7 +111,7 @@ export async function churn(context: BenchContext): Promise<SuiteResult> {
   await many(path.port);
   const before = memory(path.pids);
   const startMs = performance.now();
-  await many(path.port);
+  const failureCount = await many(path.port);
   const perS = CHURN_COUNT / (performance.now() - startMs) * 1_000;
   await Bun.sleep(3_000);
   const after = memory(path.pids);
@@ -123,7 +124,20 @@ export async function churn(context: BenchContext): Promise<SuiteResult> {
       unit: "1/s",
     },
   ];
-  const bars = [];
+  figures.push({
+    suite: "churn",
+    figure: "failures",
+    path: PRODUCT,
+    value: failureCount,
+    unit: "of 1000",
+  });
+  const bars: Bar[] = [{
+    suite: "churn",
+    name: "failures",
+    value: failureCount,
+    atMost: 0,
+    unit: "of 1000",
+  }];
   for (const [role, mib] of Object.entries(after)) {
     const figure = `${role} after`;
     figures.push({
@@ -139,12 +153,22 @@ export async function churn(context: BenchContext): Promise<SuiteResult> {
   return { figures, bars: measured(bars) };
 }
 
-async function many(port: number): Promise<void> {
+/** Returns how many of them failed. */
+async function many(port: number): Promise<number> {
   let left = CHURN_COUNT;
+  let failureCount = 0;
   const worker = async () => {
-    while (left-- > 0) await openTime(port);
+    while (left-- > 0) {
+      try {
+        await greet(port);
+      } catch {
+        // How is of no matter here: none may.
+        failureCount++;
+      }
+    }
   };
   await Promise.all(Array.from({ length: CHURN_AT_ONCE }, worker));
+  return failureCount;
 }
 
 function memory(

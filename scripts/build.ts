@@ -1,6 +1,8 @@
 import { chmod, mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BUILD_TARGETS, type BuildTarget } from "./build_targets.ts";
+import { buildServiceHost } from "./build_service_host.ts";
+import { checkMachO } from "./check_mach_o.ts";
 import { fetchRuntime } from "./fetch_runtime.ts";
 import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
 import { signMachO } from "./sign_mach_o.ts";
@@ -11,6 +13,8 @@ const NAME = "migasfree-agent";
 
 /** Runs on a thread of its own, and is loaded when that begins. */
 const HANG_WORKER = "src/runtime/hang_worker.ts";
+/** Where the program finds it in itself: below what all entries share. */
+const HANG_WORKER_INSIDE = HANG_WORKER.replace("src/", "./");
 
 /** Called by this name, the binary is migasfree's own operator client. */
 const LINK_NAME = "migasfree-connect";
@@ -57,6 +61,7 @@ async function main(argv: string[]): Promise<number> {
   for (const name of new Set(names)) {
     const target = BUILD_TARGETS.get(name);
     await build(target, `${NAME}-${name}${target?.suffix}`);
+    if (target?.suffix === ".exe") await buildHost(name);
   }
   await writeChecksums("dist");
   return 0;
@@ -78,6 +83,7 @@ async function build(
       const file = await Bun.file(outfile).bytes();
       await Bun.write(outfile, signMachO(file, NAME));
     }
+    if (target?.bun.startsWith("bun-darwin-")) await checkSignature(outfile);
     await chmod(outfile, 0o755);
     await rename(outfile, join("dist", fileName));
   } finally {
@@ -86,6 +92,24 @@ async function build(
   const megabytes = Math.round(Bun.file(join("dist", fileName)).size / 1e6);
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
   process.stdout.write(`dist/${fileName}: ${megabytes} MB in ${seconds} s\n`);
+}
+
+/** What runs the agent as a service there; without mingw-w64 there is none. */
+async function buildHost(name: string): Promise<void> {
+  const file = `dist/${NAME}-service-${name}.exe`;
+  const said = await buildServiceHost(file)
+    ? `${Math.round(Bun.file(file).size / 1e3)} kB`
+    : "not built: there is no mingw-w64 (gcc-mingw-w64-x86-64)";
+  process.stdout.write(`${file}: ${said}\n`);
+}
+
+/** What macOS would kill is not built. */
+async function checkSignature(file: string): Promise<void> {
+  const { count, wrong } = checkMachO(await Bun.file(file).bytes());
+  if (wrong.length > 0) {
+    throw new Error(`Wrong page hashes: ${wrong.length} of ${count}`);
+  }
+  process.stdout.write(`signature: all ${count} page hashes are right\n`);
 }
 
 /** On Windows a copy has to do, for who wants one: links need rights there. */
@@ -107,7 +131,7 @@ async function compile(
     define: {
       MIGASFREE_VERSION: JSON.stringify(version),
       MIGASFREE_COMMIT: JSON.stringify(commitOf(process.cwd())),
-      MIGASFREE_HANG_WORKER: JSON.stringify(`./${HANG_WORKER}`),
+      MIGASFREE_HANG_WORKER: JSON.stringify(HANG_WORKER_INSIDE),
       MIGASFREE_UNITS: JSON.stringify(JSON.stringify(await unitTexts())),
       "process.env.NODE_ENV": '"production"',
     },

@@ -66,7 +66,9 @@ export class Wine implements AsyncDisposable {
   }
 
   /** Runs a Windows program to its end. */
-  async run(...argv: string[]) {
+  async run(
+    ...argv: string[]
+  ): Promise<{ status: number; stdout: string; stderr: string }> {
     return await runChild([this.#wine, ...argv], { env: this.#env });
   }
 

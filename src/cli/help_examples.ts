@@ -24,6 +24,20 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "gateway release": [
     "migasfree-agent gateway release 7     its computer was installed anew",
   ],
+  "service install": [
+    "sudo migasfree-agent service install",
+    "migasfree-agent service install     on Windows, as an administrator",
+  ],
+  "service uninstall": [
+    "sudo migasfree-agent service uninstall",
+    "sudo migasfree-agent service uninstall --purge",
+  ],
+  "service status": [
+    "migasfree-agent service status",
+    "migasfree-agent service status --json | jq .running",
+  ],
+  "service start": ["sudo migasfree-agent service start"],
+  "service stop": ["sudo migasfree-agent service stop"],
   vnc: [
     "migasfree-agent vnc aula-7",
     'migasfree-agent vnc 7 --viewer "vncviewer {host}::{port}"',

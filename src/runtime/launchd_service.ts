@@ -10,6 +10,7 @@ import {
   type ServiceMachine,
   type ServiceReport,
   type ServiceState,
+  shareConfig,
   stepFault,
 } from "./service_control.ts";
 
@@ -136,6 +137,8 @@ export class LaunchdService implements ServiceControl {
     const { files } = this.#machine;
     const { config, handed, logs, state } = LAUNCHD_PLACES;
     await files.makeDirectory(config, 0o755);
+    const file = `${config}/agent.toml`;
+    await shareConfig(this.#machine, file, LAUNCHD_USER, signal);
     for (const dir of [state, logs]) {
       await files.makeDirectory(dir, 0o750);
       await this.#own(`${LAUNCHD_USER}:${LAUNCHD_USER}`, dir, signal);

@@ -20,6 +20,10 @@ export function ownWatchdog(
 ): ServiceManager {
   const counter = new Int32Array(new SharedArrayBuffer(8));
   const worker = new Worker(workerPath());
+  // Nobody would notice a watchdog that is not there: this ends the process.
+  worker.addEventListener("error", ({ message }) => {
+    throw new Error(`The watchdog's thread has ended: ${message}`);
+  });
   const order: HangOrder = { counter, timeoutMs };
   worker.postMessage(order);
   return {

@@ -86,6 +86,24 @@ export async function runStep(
   throw stepFault(action, argv, result);
 }
 
+/**
+ * Lets the agent's group, and nobody else, read root's configuration, if there
+ * is one: it may hold a password.
+ *
+ * @throws {Fault} `configInvalid`.
+ */
+export async function shareConfig(
+  machine: ServiceMachine,
+  path: string,
+  group: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!await machine.files.exists(path)) return;
+  const action = "share the configuration";
+  await runStep(machine, action, ["chown", `root:${group}`, path], signal);
+  await runStep(machine, action, ["chmod", "0640", path], signal);
+}
+
 /** Makes a fault of a program that did not end with 0. */
 export function stepFault(
   action: string,

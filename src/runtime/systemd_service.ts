@@ -7,6 +7,7 @@ import {
   type ServiceMachine,
   type ServiceReport,
   type ServiceState,
+  shareConfig,
 } from "./service_control.ts";
 
 const AGENT = "migasfree-agent.service";
@@ -26,7 +27,6 @@ const PASSING_UNITS = [
 /** Where the administrator's units are, and where packages put theirs. */
 const UNIT_DIR = "/etc/systemd/system";
 const PACKAGE_DIRS = ["/usr/lib/systemd/system", "/lib/systemd/system"];
-const SYSUSERS_FILE = "/etc/sysusers.d/migasfree-agent.conf";
 const TMPFILES_FILE = "/etc/tmpfiles.d/migasfree-agent.conf";
 /** What the units say; another place is put in instead of it. */
 const PROGRAM_PATH = "/usr/bin/migasfree-agent";
@@ -35,6 +35,7 @@ const PROGRAM_PATH = "/usr/bin/migasfree-agent";
 const RUNNING_MARK = "/run/systemd/system";
 const HANDED_DIR = "/run/migasfree-agent-identity";
 const CONFIG_DIR = "/etc/migasfree-agent";
+const CONFIG_FILE = `${CONFIG_DIR}/agent.toml`;
 const STATE_DIR = "/var/lib/migasfree-agent";
 const DEFAULTS_FILE = "/etc/default/migasfree-agent";
 const FILE_MODE = 0o644;
@@ -122,12 +123,11 @@ export class SystemdService implements ServiceControl {
     if (!isInstalled || !await this.#runs()) {
       const detail = isInstalled ? "systemd does not run" : "not installed";
       const isEnabled = isInstalled && await this.#isEnabled(signal);
-      const isRunning = false;
       return {
         system,
         isInstalled,
         isEnabled,
-        isRunning,
+        isRunning: false,
         pid: undefined,
         detail,
       };
@@ -162,9 +162,8 @@ export class SystemdService implements ServiceControl {
     const files = new Map<string, string>();
     for (const [name, text] of this.#units) {
       if (name.includes("gateway")) continue;
-      if (name.endsWith(".sysusers")) {
-        files.set(SYSUSERS_FILE, withoutGateway(text));
-      } else if (name.endsWith(".tmpfiles")) files.set(TMPFILES_FILE, text);
+      if (name.endsWith(".sysusers")) continue;
+      if (name.endsWith(".tmpfiles")) files.set(TMPFILES_FILE, text);
       else {
         const { programPath } = this.#machine;
         const own = text.replaceAll(PROGRAM_PATH, () => programPath);
@@ -172,6 +171,13 @@ export class SystemdService implements ServiceControl {
       }
     }
     return files;
+  }
+
+  /** Lines of sysusers.d(5): the agent's user, not the gateway's. */
+  #users(): string[] {
+    return [...this.#units].filter(([name]) => name.endsWith(".sysusers"))
+      .flatMap(([, text]) => text.split("\n"))
+      .filter((line) => line.startsWith(`u ${USER} `));
   }
 
   async #writeUnits(signal: AbortSignal): Promise<string[]> {
@@ -186,8 +192,9 @@ export class SystemdService implements ServiceControl {
     }
     await files.makeDirectory(CONFIG_DIR, 0o755);
     const action = "make the service's user";
-    const sysusers = ["systemd-sysusers", SYSUSERS_FILE];
+    const sysusers = ["systemd-sysusers", "--inline", ...this.#users()];
     await runStep(this.#machine, action, sysusers, signal);
+    await shareConfig(this.#machine, CONFIG_FILE, USER, signal);
     if (await this.#runs()) {
       const argv = ["systemd-tmpfiles", "--create", TMPFILES_FILE];
       await runStep(this.#machine, "make its directory", argv, signal);
@@ -202,7 +209,7 @@ export class SystemdService implements ServiceControl {
     // The gateway's configuration is not ours, and lives in the same place.
     const isShared = await files.exists(`${CONFIG_DIR}/gateway.toml`);
     await this.#removeAll([
-      isShared ? `${CONFIG_DIR}/agent.toml` : CONFIG_DIR,
+      isShared ? CONFIG_FILE : CONFIG_DIR,
       STATE_DIR,
       DEFAULTS_FILE,
       `${UNIT_DIR}/${AGENT}.d`,
@@ -230,7 +237,7 @@ export class SystemdService implements ServiceControl {
     const { detail, isRunning } = await this.state(signal);
     return isRunning ? [`It runs: ${detail}`] : [
       `It does not run: ${detail}. Not configured yet? Write ` +
-      `${CONFIG_DIR}/agent.toml, then: migasfree-agent service start`,
+      `${CONFIG_FILE}, then: migasfree-agent service start`,
     ];
   }
 
@@ -271,12 +278,6 @@ export class SystemdService implements ServiceControl {
   async #runs(): Promise<boolean> {
     return await this.#machine.files.exists(RUNNING_MARK);
   }
-}
-
-function withoutGateway(text: string): string {
-  return text.split("\n").filter((line) => !line.includes("gateway")).join(
-    "\n",
-  );
 }
 
 function packaged(): Fault {

@@ -68,7 +68,7 @@ test("the help of the whole names all the commands, and exit statuses", async ()
   const [, list = ""] = stdout.split("\nCommands:\n");
   const names = [...list.split("\n\n")[0]?.matchAll(/^ {2}(\S+)/gm) ?? []]
     .map(([, name]) => name);
-  const tops = COMMANDS.filter((command) => /^\w+$/.test(command));
+  const tops = COMMANDS.filter((command) => /^[\w-]+$/.test(command));
   expect(names.sort()).toEqual([...tops, "help"].sort());
   for (const status of [0, 64, 69, 76, 77, 78]) {
     expect(stdout).toMatch(new RegExp(`\\b${status}\\b`));

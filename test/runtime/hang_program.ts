@@ -3,14 +3,13 @@ import { ownWatchdog } from "../../src/runtime/own_watchdog.ts";
 // Started by own_watchdog_test.ts: feeds its watchdog for a while, as often
 // as it asks for, and then does what the first argument says.
 const [how = "", timeout = "300"] = process.argv.slice(2);
-const nothing = () => undefined;
 const manager = ownWatchdog(Number(timeout), {
   feedEveryMs: undefined,
-  ready: nothing,
-  status: nothing,
-  reloading: nothing,
-  stopping: nothing,
-  feed: nothing,
+  ready: () => undefined,
+  status: () => undefined,
+  reloading: () => undefined,
+  stopping: () => undefined,
+  feed: () => undefined,
 });
 let left = 9;
 setInterval(() => {

@@ -87,6 +87,16 @@ test("install() makes user, directories and jobs, and loads both", async () => {
   ]);
 });
 
+test("install() lets the agent's group read a configuration that is root's", async () => {
+  const { machine, service } = new Mac();
+  machine.tree.set("/etc/migasfree-agent/agent.toml", "device_id = 7");
+  await service.install(SIGNAL);
+  expect(machine.ran.filter((line) => line.includes("agent.toml"))).toEqual([
+    "chown root:_migasfree-agent /etc/migasfree-agent/agent.toml",
+    "chmod 0640 /etc/migasfree-agent/agent.toml",
+  ]);
+});
+
 test("install() a second time makes nothing and ends nothing", async () => {
   const { machine, service } = new Mac();
   await service.install(SIGNAL);

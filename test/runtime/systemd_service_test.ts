@@ -10,6 +10,8 @@ import { rejection } from "../support/rejection.ts";
 const UNITS = new Map(Object.entries(await unitTexts()));
 const AGENT = "migasfree-agent.service";
 const UNIT_PATH = `/etc/systemd/system/${AGENT}`;
+const SYSUSERS = "systemd-sysusers --inline " +
+  'u migasfree-agent   - "migasfree agent"   /var/lib/migasfree-agent';
 const SIGNAL = AbortSignal.timeout(60_000);
 const RUNNING = "UnitFileState=enabled\nActiveState=active\n" +
   "SubState=running\nMainPID=4711\n";
@@ -33,7 +35,7 @@ function debian(
 test("install() writes the units of systemd/ as they are, and starts the agent", async () => {
   const { machine, service } = debian();
   expect(await service.install(SIGNAL)).toEqual([
-    "Wrote 8 files, as units to /etc/systemd/system",
+    "Wrote 7 files, as units to /etc/systemd/system",
     "It runs: active (running)",
   ]);
   const written = [...machine.tree.keys()].filter((path) =>
@@ -46,10 +48,8 @@ test("install() writes the units of systemd/ as they are, and starts the agent",
     );
   }
   expect(written).toContain(UNIT_PATH);
-  expect(machine.tree.get("/etc/sysusers.d/migasfree-agent.conf"))
-    .not.toContain("gateway");
   expect(machine.takeRan()).toEqual([
-    "systemd-sysusers /etc/sysusers.d/migasfree-agent.conf",
+    SYSUSERS,
     "systemd-tmpfiles --create /etc/tmpfiles.d/migasfree-agent.conf",
     "systemctl daemon-reload",
     `systemctl --quiet enable ${AGENT}`,
@@ -95,13 +95,24 @@ test("install() refuses a program that the unit could not run, or others may cha
   expect(machine.tree.has(UNIT_PATH)).toBe(false);
 });
 
+test("install() lets the agent's group read a configuration that is root's", async () => {
+  const { machine, service } = debian();
+  machine.tree.set("/etc/migasfree-agent/agent.toml", "device_id = 7");
+  await service.install(SIGNAL);
+  expect(machine.ran.slice(0, 3)).toEqual([
+    SYSUSERS,
+    "chown root:migasfree-agent /etc/migasfree-agent/agent.toml",
+    "chmod 0640 /etc/migasfree-agent/agent.toml",
+  ]);
+});
+
 test("install() without a running systemd enables, and starts nothing", async () => {
   const { machine, service } = debian({ isBooted: false });
   expect((await service.install(SIGNAL)).at(-1)).toBe(
     "Enabled for the next boot, not started: systemd does not run here",
   );
   expect(machine.takeRan()).toEqual([
-    "systemd-sysusers /etc/sysusers.d/migasfree-agent.conf",
+    SYSUSERS,
     `systemctl --quiet enable ${AGENT}`,
   ]);
   expect(await service.state(SIGNAL)).toEqual({

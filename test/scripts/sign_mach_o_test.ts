@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
+import { checkMachO } from "../../scripts/check_mach_o.ts";
 import { signMachO } from "../../scripts/sign_mach_o.ts";
 
 const PAGE_BYTES = 4096;
@@ -126,4 +127,28 @@ test("signMachO() refuses what it cannot sign", () => {
   const unsigned = machO(0);
   new DataView(unsigned.buffer).setUint32(16, 3, true);
   expect(() => signMachO(unsigned, "a")).toThrow("Cannot sign: no signature");
+});
+
+test("checkMachO() finds every page of a signed file right", () => {
+  expect(checkMachO(signMachO(machO(64), "a-name"))).toEqual({
+    identifier: "a-name",
+    count: 4,
+    wrong: [],
+  });
+});
+
+test("checkMachO() finds each page that was changed after it was signed", () => {
+  for (const page of [0, 1, 2, 3]) {
+    const signed = signMachO(machO(64), "a-name");
+    const at = page * PAGE_BYTES + (page === 0 ? 600 : 40);
+    signed[at] = (signed[at] ?? 0) ^ 1;
+    expect(checkMachO(signed).wrong).toEqual([page]);
+  }
+});
+
+test("checkMachO() refuses what has no signature over all of it", () => {
+  expect(() => checkMachO(machO(64))).toThrow("no embedded signature");
+  const longer = signMachO(machO(64), "a-name");
+  new DataView(longer.buffer).setUint32(CODE_BYTES + 20 + 32, PAGE_BYTES);
+  expect(() => checkMachO(longer)).toThrow("covers another length");
 });
