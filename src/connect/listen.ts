@@ -7,6 +7,9 @@ import type { OperatorPorts } from "./ports.ts";
 /** How many connections one listener carries at once: ours to choose. */
 const CONNECTIONS_MAX_COUNT = 64;
 
+/** How many more may wait for a place, unread. */
+const WAITING_MAX_COUNT = 256;
+
 export interface ListenPorts extends OperatorPorts {
   /** Listens on TCP; port 0 is any free one. @throws {Fault} `configInvalid`. */
   readonly listen: (
@@ -36,23 +39,31 @@ export async function listenForTunnels(
 ): Promise<never> {
   await using scope = new Scope(signal);
   let running = 0;
-  const carry = async (socket: ByteSocket, signal: AbortSignal) => {
+  const waiting: ByteSocket[] = [];
+  const carry = async (first: ByteSocket, signal: AbortSignal) => {
     running++;
-    try {
-      await runOperatorTunnel(target, socket, ports, () => undefined, signal);
-    } catch (error) {
-      if (!signal.aborted) ports.failed(Fault.from(error));
-    } finally {
-      running--;
+    for (
+      let socket: ByteSocket | undefined = first;
+      socket;
+      socket = waiting.shift()
+    ) {
+      try {
+        await runOperatorTunnel(target, socket, ports, () => undefined, signal);
+      } catch (error) {
+        if (!signal.aborted) ports.failed(Fault.from(error));
+      }
     }
+    running--;
   };
   const listener = scope.own(
     await ports.listen(address, (socket) => {
       if (running < CONNECTIONS_MAX_COUNT) {
         return scope.go((signal) => carry(socket, signal));
       }
+      if (waiting.length < WAITING_MAX_COUNT) return waiting.push(socket);
       socket.reset();
-      const message = `Cannot carry more than ${CONNECTIONS_MAX_COUNT} tunnels`;
+      const message = `Cannot carry more than ${CONNECTIONS_MAX_COUNT} ` +
+        `tunnels at once; ${WAITING_MAX_COUNT} wait already`;
       ports.failed(new Fault("quotaExceeded", message));
     }),
   );
