@@ -45,6 +45,7 @@ export function createConnectProgram(
     .option("--ca <file>", "CA certificates of the site, PEM")
     .option("--cert <file>", "your certificate, PEM")
     .option("--key <file>", "its key, PEM")
+    .option("--no-cert", "show none: for sites that let everybody in")
     .option("--proxy <url>", "HTTP CONNECT proxy; default: HTTPS_PROXY")
     .option("-q, --quiet", "say nothing but errors")
     .addOption(new Option("--debug-insecure-tls").hideHelp())

@@ -67,6 +67,9 @@ export async function asOperator<T>(
   scope.go((signal) => heartbeats.run(signal));
   const proxyOf = (url: string) => proxyFor(url, proxy, process.env);
   const say = options["quiet"] ? () => undefined : output.say;
+  if (options["cert"] === false) {
+    say("No certificate is shown: only sites that let everybody in take that");
+  }
   return await work({
     config,
     signal: stop,
@@ -110,6 +113,7 @@ function flagsOf(options: Options): OperatorFlags {
     ca: textOption(options, "ca"),
     cert: textOption(options, "cert"),
     key: textOption(options, "key"),
+    isNobody: options["cert"] === false,
   };
 }
 
@@ -131,6 +135,7 @@ export function gatewayArgs(options: Options): string[] {
     const isFile = name !== "gateway" && name !== "proxy";
     args.push(`--${name}`, isFile ? resolve(value) : value);
   }
+  if (options["cert"] === false) args.push("--no-cert");
   if (options["debugInsecureTls"]) args.push("--debug-insecure-tls");
   if (options["quiet"]) args.push("--quiet");
   return args;

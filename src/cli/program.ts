@@ -162,6 +162,7 @@ function operatorCommand(
     .option("--ca <file>", "CA certificates of the gateway, PEM")
     .option("--cert <file>", "the operator's certificate, PEM")
     .option("--key <file>", "its key, PEM")
+    .option("--no-cert", "show none: for sites that let everybody in")
     .option("--proxy <url>", "HTTP CONNECT proxy; default: HTTPS_PROXY")
     .option("-q, --quiet", "say nothing but errors")
     .addOption(new Option("--debug-insecure-tls").hideHelp());

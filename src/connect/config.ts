@@ -9,8 +9,9 @@ export interface OperatorConfig {
   readonly caFile: string | undefined;
   /** Whether those are believed beside `caFile`: nobody named one file. */
   readonly isCaAdded: boolean;
-  readonly certFile: string;
-  readonly keyFile: string;
+  /** With its key; undefined: none is shown, for sites that ask for none. */
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
   /** Where the certificates of this gateway's site belong. */
   readonly folder: string;
   /** Holds a password, perhaps. Undefined: as the environment says. */
@@ -23,6 +24,8 @@ export interface OperatorFlags {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
+  /** Show no certificate, even if there is one. */
+  readonly isNobody?: boolean;
 }
 
 /** What is needed of the machine. */
@@ -75,24 +78,28 @@ export async function operatorConfig(
   const folder = `${root}/${new URL(gatewayUrl).hostname}`;
   const givenCert = given(flags.cert, "CERT");
   const there = await ports.listFolder(folder);
-  const bundle = givenCert === undefined && !there.includes("cert.pem")
-    ? await onlyBundle([folder, root], ports)
-    : undefined;
+  const { isNobody = false } = flags;
+  const bundle =
+    !isNobody && givenCert === undefined && !there.includes("cert.pem")
+      ? await onlyBundle([folder, root], ports)
+      : undefined;
   if (bundle !== undefined) await ports.importBundle(bundle, folder);
   const now = bundle === undefined ? there : await ports.listFolder(folder);
   const inFolder = (name: string) =>
     now.includes(name) ? `${folder}/${name}` : undefined;
-  const certFile = givenCert ?? inFolder("cert.pem");
-  const keyFile = given(flags.key, "KEY") ?? inFolder("key.pem");
-  if (certFile === undefined) throw noFile("certificate", "cert", folder);
-  if (keyFile === undefined) throw noFile("key", "key", folder);
+  const pair = isNobody ? undefined : {
+    certFile: givenCert ?? inFolder("cert.pem"),
+    keyFile: given(flags.key, "KEY") ?? inFolder("key.pem"),
+  };
+  if (pair && !pair.certFile) throw noFile("certificate", "cert", folder);
+  if (pair && !pair.keyFile) throw noFile("key", "key", folder);
   const givenCa = given(flags.ca, "CA");
   return {
     gatewayUrl,
     caFile: givenCa ?? inFolder("ca.pem"),
     isCaAdded: givenCa === undefined,
-    certFile,
-    keyFile,
+    certFile: pair?.certFile,
+    keyFile: pair?.keyFile,
     folder,
     proxy: given(undefined, "PROXY"),
   };

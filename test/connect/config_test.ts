@@ -98,6 +98,14 @@ test("operatorConfig() takes the rest from the folder of the gateway's host", as
   });
 });
 
+test("operatorConfig() shows no certificate where that is asked for", async () => {
+  const sites = { mf: COMPLETE };
+  const flags = { gateway: "mf", isNobody: true, cert: "b.pem" };
+  const { certFile, keyFile, caFile } = await find(flags, { sites });
+  expect([certFile, keyFile, caFile])
+    .toEqual([undefined, undefined, `${ROOT}/mf/ca.pem`]);
+});
+
 test("operatorConfig() names no CA where the folder holds none", async () => {
   const sites = { mf: ["cert.pem", "key.pem"] };
   expect((await find({ gateway: "mf" }, { sites })).caFile).toBeUndefined();
