@@ -87,7 +87,9 @@ test("connect() follows a device that comes back, here or to a third gateway", a
   expect(await carried).toBe(true);
   expect(two.dialed.map(({ url }) => new URL(url).host))
     .toEqual(["10.0.0.1:8080", "10.0.0.3:8080"]);
+  two.answers.push(GONE);
   const back = connect(two, new Arrival());
+  await dialing(two, 3);
   two.cluster.attached(new FakeSession(7));
   await site.clock.advance(250);
   expect(await back).toBe(false);

@@ -62,9 +62,12 @@ export async function forwarding(bench: ClusterBench): Promise<void> {
   await eventually("a link is carried", isOpen);
 }
 
-/** Resolves once a gateway was dialed for the first time. */
-export async function dialing(bench: ClusterBench): Promise<void> {
-  await eventually("a dial", () => bench.dialed.length > 0);
+/**
+ * Resolves once gateways were dialed `count` times: a statement is signed in a
+ * thread of its own, and nobody knows when that is done.
+ */
+export async function dialing(bench: ClusterBench, count = 1): Promise<void> {
+  await eventually("a dial", () => bench.dialed.length >= count);
   await settle();
 }
 
