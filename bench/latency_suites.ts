@@ -1,3 +1,4 @@
+import { residentBytes } from "../test/support/process_memory.ts";
 import { echoes, flood, greet, openTime } from "./client.ts";
 import { median, quantile } from "./statistics.ts";
 import {
@@ -109,12 +110,12 @@ export async function churn(context: BenchContext): Promise<SuiteResult> {
   if (!path) return { figures: [], bars: [] };
   // Once to warm it up: what stays then is what is needed.
   await many(path.port);
-  const before = memory(path.pids);
+  const before = await memory(path.pids);
   const startMs = performance.now();
   const failureCount = await many(path.port);
   const perS = CHURN_COUNT / (performance.now() - startMs) * 1_000;
   await Bun.sleep(3_000);
-  const after = memory(path.pids);
+  const after = await memory(path.pids);
   const figures: Figure[] = [
     {
       suite: "churn",
@@ -171,17 +172,14 @@ async function many(port: number): Promise<number> {
   return failureCount;
 }
 
-function memory(
+async function memory(
   pids: Readonly<Record<string, number>>,
-): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(pids).map(([role, pid]) => [role, residentMib(pid)]),
-  );
-}
-
-function residentMib(pid: number): number {
-  const { stdout } = Bun.spawnSync(["cat", `/proc/${pid}/status`]);
-  return Number(/VmRSS:\s+(\d+) kB/.exec(stdout.toString())?.[1]) / 1_024;
+): Promise<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const [role, pid] of Object.entries(pids)) {
+    found[role] = await residentBytes(pid) / 1024 ** 2;
+  }
+  return found;
 }
 
 async function quantiles(

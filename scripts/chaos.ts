@@ -12,7 +12,7 @@ import { runScp, runSftp, runShell, writeSshConfig } from "./chaos_ssh.ts";
 import { ChaosTally } from "./chaos_tally.ts";
 import { runVnc, vncMissing } from "./chaos_vnc.ts";
 import { type ChaosWorld, startChaosWorld } from "./chaos_world.ts";
-import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
+import { EXIT_USAGE, runScript } from "./parse_flags.ts";
 
 const HELP = `Usage: scripts/chaos [--seed N] [--minutes M] [--gateways N]
                      [--no-vnc] [--help]
@@ -42,21 +42,16 @@ const OPTIONS = {
   help: { type: "boolean", default: false },
 } as const;
 
-async function main(argv: readonly string[]): Promise<number> {
-  const values = parseFlags(argv, OPTIONS, HELP)?.values;
-  if (!values) return EXIT_USAGE;
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [seed, minutes] = [Number(values.seed), Number(values.minutes)];
-  const gatewayCount = Number(values.gateways);
-  const isUsable = Number.isInteger(seed) && minutes > 0 &&
-    Number.isInteger(gatewayCount) && gatewayCount >= 1;
-  if (!isUsable) process.stderr.write(HELP);
-  const noVnc = values["no-vnc"] ? "it is not wanted" : vncMissing();
-  const options = { seed, minutes, gatewayCount, noVnc };
-  return isUsable ? await chaos(options) : EXIT_USAGE;
+function main(argv: readonly string[]): Promise<number> {
+  return runScript(argv, OPTIONS, HELP, (values) => {
+    const [seed, minutes] = [Number(values.seed), Number(values.minutes)];
+    const gatewayCount = Number(values.gateways);
+    const isUsable = Number.isInteger(seed) && minutes > 0 &&
+      Number.isInteger(gatewayCount) && gatewayCount >= 1;
+    if (!isUsable) return undefined;
+    const noVnc = values["no-vnc"] ? "it is not wanted" : vncMissing();
+    return chaos({ seed, minutes, gatewayCount, noVnc });
+  });
 }
 
 interface ChaosOptions {

@@ -10,7 +10,7 @@ import { freePort } from "../test/support/free_port.ts";
 import type { FaultRelay } from "../test/support/fault_relay.ts";
 import { writeSshConfig } from "./chaos_ssh.ts";
 import { type ChaosWorld, startChaosWorld } from "./chaos_world.ts";
-import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
+import { EXIT_USAGE, runScript } from "./parse_flags.ts";
 
 const HELP = `Usage: scripts/long_copy [--mib N] [--resets N] [--help]
 
@@ -34,17 +34,11 @@ const OPTIONS = {
   help: { type: "boolean", default: false },
 } as const;
 
-async function main(argv: readonly string[]): Promise<number> {
-  const values = parseFlags(argv, OPTIONS, HELP)?.values;
-  if (!values) return EXIT_USAGE;
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [mib, resets] = [Number(values.mib), Number(values.resets)];
-  const isUsable = mib > 0 && resets >= 0;
-  if (!isUsable) process.stderr.write(HELP);
-  return isUsable ? await longCopy(mib, resets) : EXIT_USAGE;
+function main(argv: readonly string[]): Promise<number> {
+  return runScript(argv, OPTIONS, HELP, (values) => {
+    const [mib, resets] = [Number(values.mib), Number(values.resets)];
+    return mib > 0 && resets >= 0 ? longCopy(mib, resets) : undefined;
+  });
 }
 
 async function longCopy(mib: number, resetCount: number): Promise<number> {

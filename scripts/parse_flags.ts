@@ -27,3 +27,26 @@ export function parseFlags<T extends Options>(
     return undefined;
   }
 }
+
+/**
+ * Runs a script: shows `help` where it is asked for, or where `run` finds that
+ * its flags cannot be used, and returns the exit status.
+ *
+ * @param run Returns undefined for flags that mean nothing.
+ */
+export async function runScript<T extends Options>(
+  args: readonly string[],
+  options: T & { readonly help: { readonly type: "boolean" } },
+  help: string,
+  run: (values: Flags<T>["values"]) => Promise<number> | undefined,
+): Promise<number> {
+  const values = parseFlags(args, options, help)?.values;
+  if (!values) return EXIT_USAGE;
+  if ((values as { readonly help?: boolean }).help) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const running = run(values as Flags<T>["values"]);
+  if (!running) process.stderr.write(help);
+  return await running ?? EXIT_USAGE;
+}

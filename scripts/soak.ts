@@ -10,7 +10,7 @@ import { startListener } from "../test/support/listener.ts";
 import { Site } from "../test/support/site.ts";
 import { dialTest, echoOnce, serveTcp } from "../test/support/tcp_peer.ts";
 import { MemoryTrace } from "./memory_trace.ts";
-import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
+import { EXIT_USAGE, runScript } from "./parse_flags.ts";
 import type { StormOrders, StormReport } from "./storm_report.ts";
 
 const HELP = `Usage: scripts/soak [--minutes M] [--help]
@@ -38,16 +38,11 @@ const OPTIONS = {
   help: { type: "boolean", default: false },
 } as const;
 
-async function main(argv: readonly string[]): Promise<number> {
-  const values = parseFlags(argv, OPTIONS, HELP)?.values;
-  if (!values) return EXIT_USAGE;
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const minutes = Number(values.minutes);
-  if (!(minutes > 0)) process.stderr.write(HELP);
-  return minutes > 0 ? await soak(minutes) : EXIT_USAGE;
+function main(argv: readonly string[]): Promise<number> {
+  return runScript(argv, OPTIONS, HELP, (values) => {
+    const minutes = Number(values.minutes);
+    return minutes > 0 ? soak(minutes) : undefined;
+  });
 }
 
 async function soak(minutes: number): Promise<number> {

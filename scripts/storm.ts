@@ -8,7 +8,7 @@ import { freePort } from "../test/support/free_port.ts";
 import { cpuMs } from "../test/support/process_cpu.ts";
 import { residentBytes } from "../test/support/process_memory.ts";
 import { BINARY, Site } from "../test/support/site.ts";
-import { EXIT_USAGE, parseFlags } from "./parse_flags.ts";
+import { EXIT_USAGE, runScript } from "./parse_flags.ts";
 import type { StormOrders, StormReport } from "./storm_report.ts";
 
 const HELP = `Usage: scripts/storm [--agents N] [--seconds N] [--help]
@@ -35,17 +35,11 @@ const OPTIONS = {
   help: { type: "boolean", default: false },
 } as const;
 
-async function main(argv: readonly string[]): Promise<number> {
-  const values = parseFlags(argv, OPTIONS, HELP)?.values;
-  if (!values) return EXIT_USAGE;
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [agents, seconds] = [Number(values.agents), Number(values.seconds)];
-  const isUsable = agents > 0 && seconds >= 0;
-  if (!isUsable) process.stderr.write(HELP);
-  return isUsable ? await storm(agents, seconds) : EXIT_USAGE;
+function main(argv: readonly string[]): Promise<number> {
+  return runScript(argv, OPTIONS, HELP, (values) => {
+    const [agents, seconds] = [Number(values.agents), Number(values.seconds)];
+    return agents > 0 && seconds >= 0 ? storm(agents, seconds) : undefined;
+  });
 }
 
 /** The agents of all processes, as their reports have them. */

@@ -15,6 +15,7 @@ import type { Admitted } from "./admit.ts";
 import type { DeviceSession } from "./device_session.ts";
 import { v1DeviceName } from "./v1_device_name.ts";
 import { V1ExecCommand } from "./v1_exec_command.ts";
+import { v1Heartbeat } from "./v1_heartbeat.ts";
 import { awaitV1Service } from "./v1_service_answer.ts";
 import { runV1Stream, type V1StreamPorts } from "./v1_stream.ts";
 
@@ -38,9 +39,6 @@ const MARGIN_MS = 500;
 
 /** How long a stream goes on whose tunnel the agent has closed. */
 const FAREWELL_MS = 60_000;
-
-/** Its agents look for half a minute at an answer before they give up. */
-const SILENCE_MIN_MS = 90_000;
 
 /** Registers again at most so often, to be looked at. */
 const REGISTER_EVERY_MS = 1_000;
@@ -82,13 +80,9 @@ export class V1AgentSession implements DeviceSession, V1Owner {
     this.#ports = ports;
     this.#stop = stop;
     this.#registeredAtMs = ports.clock.now();
-    const { interval_ms, timeout_ms } = ports.heartbeat;
     this.#v1 = new V1Link(link, V1_DIALECTS.gatewayToAgent, this, {
       ...ports,
-      heartbeat: {
-        interval_ms,
-        timeout_ms: Math.max(timeout_ms, SILENCE_MIN_MS),
-      },
+      heartbeat: v1Heartbeat(ports.heartbeat),
     });
     this.#v1.begin();
   }

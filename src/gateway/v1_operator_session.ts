@@ -10,6 +10,7 @@ import type { V1Tunnel } from "../transport/v1_tunnel.ts";
 import type { Admitted } from "./admit.ts";
 import { AskLimiter } from "./ask_limiter.ts";
 import { V1Commands, type V1CommandsOwner } from "./v1_commands.ts";
+import { v1Heartbeat } from "./v1_heartbeat.ts";
 import { runV1Stream, type V1StreamPorts } from "./v1_stream.ts";
 import { v1ErrorText, v1NotFound } from "./v1_text.ts";
 
@@ -67,10 +68,9 @@ export class V1OperatorSession implements V1Owner, V1CommandsOwner {
     this.#ports = ports;
     this.#stop = stop;
     this.#asks = new AskLimiter(ASKS_BURST_COUNT, ASKS_PER_MS, ports.clock);
-    const { interval_ms, timeout_ms } = ports.heartbeat;
     this.#v1 = new V1Link(link, V1_DIALECTS.gatewayToOperator, this, {
       ...ports,
-      heartbeat: { interval_ms, timeout_ms: Math.max(timeout_ms, 90_000) },
+      heartbeat: v1Heartbeat(ports.heartbeat),
     });
     this.#commands = new V1Commands(this, ports, this.#left.signal, stop);
     this.#v1.begin();
