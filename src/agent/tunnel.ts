@@ -9,6 +9,7 @@ import { STREAM_SUBPROTOCOL } from "../protocol/version.ts";
 import type { ByteSocket } from "../transport/byte_socket.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault } from "../transport/link_end.ts";
+import { dialPatiently } from "../transport/reopen.ts";
 import {
   type ResumePorts,
   runStream,
@@ -58,6 +59,11 @@ export async function runTunnel(
         ...ports,
         joined: () => undefined,
         resume: resumePorts(request, ports, settings),
+        reopen: {
+          dial: (signal) => ports.dial(streamDial(request, settings), signal),
+          random: ports.random,
+          returnTicket: request.open,
+        },
       },
       signal,
     );
@@ -134,7 +140,7 @@ async function openBoth(
       socket = await openService(wanted, ports, signal);
     });
     scope.go(async (signal) => {
-      link = await ports.dial(streamDial(request, settings), signal);
+      link = await dialStream(request, settings, ports, signal);
     });
     await scope.join();
     if (!socket || !link) {
@@ -147,6 +153,19 @@ async function openBoth(
     if (link) closeWithFault(link, Fault.from(error));
     throw error;
   }
+}
+
+/** Half the time is for dialing: what is wrong is to be said in the rest. */
+function dialStream(
+  request: TunnelRequest,
+  settings: AgentSettings,
+  { clock, dial, random }: AgentPorts,
+  signal: AbortSignal,
+): Promise<Link> {
+  const endMs = clock.now() + request.open.deadline_ms / 2;
+  const wanted = streamDial(request, settings);
+  const attempt = (signal: AbortSignal) => dial(wanted, signal);
+  return dialPatiently(attempt, endMs, random, clock, signal);
 }
 
 function streamDial(request: TunnelRequest, settings: AgentSettings) {

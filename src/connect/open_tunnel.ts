@@ -55,15 +55,12 @@ export async function runOperatorTunnel(
 
 /** Returns undefined if whoever is there does not speak protocol 2. */
 async function dialGateway(
-  { deviceId, service }: TunnelTarget,
+  target: TunnelTarget,
   ports: OperatorPorts,
   signal: AbortSignal,
 ): Promise<Link | undefined> {
-  const url = `${ports.gatewayUrl}/connect?device=${deviceId}` +
-    `&service=${encodeURIComponent(service)}`;
-  const headers = { "X-Agent-ID": String(deviceId) };
   try {
-    return await ports.dial(url, STREAM_SUBPROTOCOL, headers, signal);
+    return await dialConnect(target, ports, signal);
   } catch (error) {
     const isOld = Fault.from(error).code === "versionUnsupported";
     if (isOld && ports.site.isOld === undefined) return undefined;
@@ -71,15 +68,26 @@ async function dialGateway(
   }
 }
 
+function dialConnect(
+  { deviceId, service }: TunnelTarget,
+  ports: OperatorPorts,
+  signal: AbortSignal,
+): Promise<Link> {
+  const url = `${ports.gatewayUrl}/connect?device=${deviceId}` +
+    `&service=${encodeURIComponent(service)}`;
+  const headers = { "X-Agent-ID": String(deviceId) };
+  return ports.dial(url, STREAM_SUBPROTOCOL, headers, signal);
+}
+
 async function runOver(
   link: Link,
-  { deviceId }: TunnelTarget,
+  target: TunnelTarget,
   socket: ByteSocket,
   ports: OperatorPorts,
   joined: () => void,
   signal: AbortSignal,
 ): Promise<StreamCounts> {
-  const headers = { "X-Agent-ID": String(deviceId) };
+  const headers = { "X-Agent-ID": String(target.deviceId) };
   const resume: ResumePorts = {
     random: ports.random,
     lingerMs: LINGER_MS,
@@ -93,7 +101,11 @@ async function runOver(
     lost: ports.lost,
     back: ports.back,
   };
-  const streamPorts = { ...ports, joined, resume };
+  const reopen = {
+    dial: (signal: AbortSignal) => dialConnect(target, ports, signal),
+    random: ports.random,
+  };
+  const streamPorts = { ...ports, joined, resume, reopen };
   const result = await runStream(socket, link, streamPorts, signal);
   if (result.fault) throw result.fault;
   return result;

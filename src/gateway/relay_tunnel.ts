@@ -1,6 +1,5 @@
 import { Fault } from "../protocol/fault.ts";
-import { RESUME_TOKEN_MAX_CHARS } from "../protocol/limits.ts";
-import type { ResumeClaims, ResumeTokens } from "../protocol/resume_token.ts";
+import type { ResumeTokens } from "../protocol/resume_token.ts";
 import type { Joined } from "../protocol/stream_message.ts";
 import type { Link } from "../transport/link.ts";
 import type { Admitted } from "./admit.ts";
@@ -8,6 +7,7 @@ import type { End, Meetings } from "./meetings.ts";
 import type { OpenLinks } from "./open_links.ts";
 import type { GatewayPorts } from "./ports.ts";
 import { relay, type RelayResult } from "./relay.ts";
+import { makeReturnTicket, type ReturnFacts } from "./return_ticket.ts";
 
 export interface RelayTunnelPorts extends GatewayPorts {
   readonly openLinks: OpenLinks;
@@ -16,17 +16,8 @@ export interface RelayTunnelPorts extends GatewayPorts {
 }
 
 /** What a tunnel joins, as far as log and audit go. */
-export interface TunnelFacts {
-  readonly tunnelId: string;
-  readonly deviceId: number;
+export interface TunnelFacts extends ReturnFacts {
   readonly deviceName: string;
-  readonly service: string;
-  /** Which start of the agent it belongs to; undefined: it does not say. */
-  readonly instance: string | undefined;
-  /** How long its ends wait for a new link, as the agent asks for. */
-  readonly detachMs: number | undefined;
-  readonly operatorName: string;
-  readonly operatorSubject: string;
   readonly operatorAddress: string;
   /** True: its two ends have met again. */
   readonly isResumed: boolean;
@@ -86,26 +77,11 @@ async function joinedOf(
   ends: Readonly<Record<End, TunnelEnd>>,
   ports: RelayTunnelPorts,
 ): Promise<Record<End, Joined>> {
-  const { heartbeat, limits, resumeTokens } = ports;
-  const { detachMs: wantedMs = limits.detachMs } = facts;
-  const detachMs = Math.min(wantedMs, limits.detachMaxMs);
+  const { heartbeat } = ports;
   const joined = async (role: End): Promise<Joined> => {
-    const claims: ResumeClaims = {
-      tunnel: facts.tunnelId,
-      role,
-      subject: ends[role].caller.principal.subject,
-      device: facts.deviceId,
-      service: facts.service,
-      instance: facts.instance,
-      "detach_ms": detachMs,
-      operator: facts.operatorName,
-      "operator_subject": facts.operatorSubject,
-    };
-    const token = await resumeTokens.issue(claims);
-    const plain: Joined = { type: "joined", tunnel: facts.tunnelId, heartbeat };
-    // Subjects of unheard-of length: such a tunnel cannot come back.
-    if (token.length > RESUME_TOKEN_MAX_CHARS) return plain;
-    return { ...plain, resume_token: token, detach_ms: detachMs };
+    const { subject } = ends[role].caller.principal;
+    const ticket = await makeReturnTicket(role, subject, facts, ports);
+    return { type: "joined", tunnel: facts.tunnelId, heartbeat, ...ticket };
   };
   const [agent, operator] = await Promise.all([
     joined("agent"),

@@ -20,6 +20,7 @@ import {
   type TunnelFacts,
 } from "./relay_tunnel.ts";
 import type { Arrival, Rendezvous } from "./rendezvous.ts";
+import { makeReturnTicket } from "./return_ticket.ts";
 import type { TunnelQuotas } from "./tunnel_quotas.ts";
 
 export interface ServeOperatorPorts extends RelayTunnelPorts {
@@ -180,9 +181,12 @@ async function awaitAgent(
   signal: AbortSignal,
 ): Promise<Arrival> {
   const { tunnelId, service, operator } = wish;
+  const { subject } = session;
   const deadlineMs = ports.limits.openTimeoutMs;
+  const facts = factsOf(wish, session);
+  const returnTicket = await makeReturnTicket("agent", subject, facts, ports);
   const arrival = Promise.withResolvers<Arrival>();
-  const ticket = ports.rendezvous.expect(session.subject, arrival.resolve);
+  const ticket = ports.rendezvous.expect(subject, arrival.resolve);
   const left = watchEarlyEnd(link, signal);
   try {
     const [arrived] = await withDeadline(
@@ -195,6 +199,7 @@ async function awaitAgent(
             operator: operator.principal.name.slice(0, OPERATOR_NAME_MAX_CHARS),
             ticket,
             deadline_ms: deadlineMs,
+            ...returnTicket,
           }, signal),
         ]),
       deadlineMs,

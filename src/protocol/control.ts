@@ -11,6 +11,7 @@ import {
   DETACH_MAX_MS,
   FAULT_MESSAGE_MAX_CHARS,
   OPERATOR_NAME_MAX_CHARS,
+  RESUME_TOKEN_MAX_CHARS,
   RETRY_CAP_MAX_MS,
   SERVICES_MAX_COUNT,
   TICKET_MAX_CHARS,
@@ -96,6 +97,9 @@ export const openSchema = z.object({
   operator: z.string().max(OPERATOR_NAME_MAX_CHARS),
   ticket: z.string().min(1).max(TICKET_MAX_CHARS),
   deadline_ms: durationSchema,
+  /** As `joined` says them: for an agent whose link is lost before it. */
+  resume_token: z.string().min(1).max(RESUME_TOKEN_MAX_CHARS).optional(),
+  detach_ms: z.int().min(0).max(DETACH_MAX_MS).optional(),
 });
 export type Open = z.infer<typeof openSchema>;
 

@@ -1,4 +1,4 @@
-import { Fault, type FaultCode, FAULTS } from "../protocol/fault.ts";
+import { Fault, FAULTS } from "../protocol/fault.ts";
 import type { EndMessage, Joined } from "../protocol/stream_message.ts";
 import { StreamEnd, type StreamSink } from "../stream/stream_end.ts";
 import type { WindowBudget } from "../stream/window_budget.ts";
@@ -6,6 +6,8 @@ import type { ByteSocket } from "./byte_socket.ts";
 import type { Link } from "./link.ts";
 import { linger } from "./linger.ts";
 import { closeWithFault } from "./link_end.ts";
+import { LOST_CODES } from "./lost_codes.ts";
+import { Reopening, type ReopenPorts, type ReturnTicket } from "./reopen.ts";
 import { type LegOwner, type LegPorts, StreamLeg } from "./stream_leg.ts";
 import { type ResumePorts, WayBack, type WayBackOwner } from "./way_back.ts";
 
@@ -14,20 +16,14 @@ const LINK_BUFFERED_MAX_BYTES = 1024 * 1024;
 
 export type { ResumePorts } from "./way_back.ts";
 
-/** How a link can end that leaves the stream whole. */
-const RESUMABLE: readonly FaultCode[] = [
-  "linkLost",
-  "linkSilent",
-  "peerGone",
-  "gatewayDraining",
-];
-
 export interface StreamPorts extends LegPorts {
   readonly budget: WindowBudget;
   /** Called once, when the gateway has joined the two ends. */
   readonly joined: (joined: Joined) => void;
   /** Undefined: a lost link is the end of the stream. */
   readonly resume?: ResumePorts | undefined;
+  /** Undefined: a link that is lost before it is joined ends the stream. */
+  readonly reopen?: ReopenPorts | undefined;
 }
 
 /** What went through a stream, in bytes. */
@@ -75,6 +71,9 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
   /** Undefined while detached, and before the first. */
   #leg: StreamLeg | undefined;
   #joined: Joined | undefined;
+  /** Of `joined`, or what stands for it; undefined: nothing was given yet. */
+  #ticket: ReturnTicket | undefined;
+  readonly #reopening: Reopening | undefined;
   /** Undefined: there is none. */
   readonly #wayBack: WayBack | undefined;
   #fault: Fault | undefined;
@@ -90,11 +89,13 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
     this.#ports = ports;
     this.#resolve = resolve;
     this.#end = new StreamEnd(this, ports.budget);
-    const { clock, resume } = ports;
+    const { clock, reopen, resume } = ports;
     const { signal } = this.#over;
+    this.#reopening = reopen && new Reopening(clock, reopen);
     this.#wayBack = resume && new WayBack(clock, resume, this, signal);
   }
 
+  /** Takes the first link, or one in the place of a first that was lost. */
   begin(link: Link): void {
     const leg = new StreamLeg(link, this, this.#ports, undefined);
     this.#leg = leg;
@@ -114,7 +115,7 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
 
   legJoined(joined: Joined): void {
     const first = this.#joined === undefined;
-    this.#joined = joined;
+    this.#joined = this.#ticket = joined;
     if (!first) return;
     this.#ports.joined(joined);
     this.#socket.handle({
@@ -157,10 +158,20 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
   legClosed(leg: StreamLeg, fault: Fault, isHeard: boolean): void {
     if (leg !== this.#leg) return;
     this.#leg = undefined;
-    const isOver = this.#over.signal.aborted;
-    if (!isOver && this.#mayResume(fault)) return this.#detach(fault);
+    if (this.#over.signal.aborted) {
+      this.#end.abandon(fault);
+      return this.#leave(isHeard);
+    }
+    if (this.#ticket) {
+      if (this.#mayResume(fault)) return this.#detach(fault);
+    } else if (this.#reopening?.mayFollow(fault)) {
+      return void this.#reopen(this.#reopening);
+    } else {
+      this.#ticket = this.#reopening?.returnTicket(fault);
+      const lost = new Fault("linkLost", "The link was lost");
+      if (this.#ticket) return this.#detach(lost);
+    }
     this.#end.abandon(fault);
-    if (isOver) this.#leave(isHeard);
   }
 
   // From the stream's machine.
@@ -197,8 +208,13 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
     this.#fault = fault;
     this.#over.abort(fault);
     if (fault) this.#socket.reset();
-    if (this.#leg) this.#leg.close(fault);
-    else this.#settle();
+    if (!this.#leg) return this.#settle();
+    const { resume } = this.#ports;
+    const isSure = fault || this.#end.isPeerComplete;
+    if (isSure || !resume || !this.#mayResume(undefined)) {
+      return this.#leg.close(fault);
+    }
+    this.#leg.awaitGoodbye(resume.lingerMs, this.#stopped.signal);
   }
 
   /** All is said here; the other end may not have heard it. */
@@ -226,27 +242,36 @@ class LinkedStream implements StreamSink, LegOwner, WayBackOwner {
   }
 
   #mayResume(fault: Fault | undefined): boolean {
-    const { resume_token: token, detach_ms: detachMs } = this.#joined ?? {};
+    const { resume_token: token, detach_ms: detachMs } = this.#ticket ?? {};
     if (!this.#wayBack || !token || detachMs === 0) return false;
     if (!fault) return true;
     // Once we are on the way back, all that may mend itself is tried again. A
     // link that replaced ours is one that we have given up: it came late.
     return this.#wayBack.isAway
       ? FAULTS[fault.code].retry === "backoff" || fault.code === "linkReplaced"
-      : RESUMABLE.includes(fault.code);
+      : LOST_CODES.includes(fault.code);
   }
 
   #detach(fault: Fault): void {
     const wayBack = this.#wayBack;
-    const joined = this.#joined;
-    if (!wayBack || !joined) return;
+    const ticket = this.#ticket;
+    if (!wayBack || !ticket) return;
     if (!wayBack.isAway) {
       const { sentBytes, replayBytes, receivedBytes } = this.#end.counts;
       const reachedBytes = sentBytes - replayBytes + receivedBytes;
       this.#end.linkLost();
-      wayBack.lost(fault, reachedBytes, joined.detach_ms);
+      wayBack.lost(fault, reachedBytes, ticket.detach_ms);
     }
-    void wayBack.seek(joined);
+    void wayBack.seek(ticket);
+  }
+
+  /** The first link was lost before it was of any use. */
+  async #reopen(reopening: Reopening): Promise<void> {
+    try {
+      this.begin(await reopening.next(this.#over.signal));
+    } catch (error) {
+      this.#end.abandon(Fault.from(error));
+    }
   }
 
   // From the way back.

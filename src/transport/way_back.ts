@@ -1,8 +1,8 @@
 import type { Clock } from "../base/clock.ts";
 import { Fault, FAULTS } from "../protocol/fault.ts";
-import type { Joined } from "../protocol/stream_message.ts";
 import { dialAbreast } from "./dial_abreast.ts";
 import type { Link } from "./link.ts";
+import type { ReturnTicket } from "./reopen.ts";
 
 /** docs/PROTOCOL.md §10: at once, then up to 100 ms, doubling to 2 s. */
 const REDIAL_BASE_MS = 50;
@@ -105,7 +105,7 @@ export class WayBack {
   }
 
   /** Dials until a link stands, or it is no use. */
-  async seek({ resume_token: token }: Joined): Promise<void> {
+  async seek({ resume_token: token }: ReturnTicket): Promise<void> {
     const absence = this.#absence;
     if (!absence || token === undefined) return;
     if (this.#clock.now() - this.#arrivedAtMs >= PATIENT_AFTER_MS) {

@@ -113,10 +113,11 @@ test("an operator is told why there is no tunnel, with upstream's text for no ag
 
 test("a tunnel counts as open when the agent brings no bad news for a while", async () => {
   const bench = await V1GatewayBench.create();
-  await bench.agent(7, ["rdp", "ssh"]);
+  const agent = await bench.agent(7, ["rdp", "ssh"]);
   const operator = await bench.operator();
   for (const [service, ms] of [["rdp", 250], ["ssh", 1_000]] as const) {
     operator.start(7, service, service);
+    await agent.heard("start_tcp_tunnel", ms > 250 ? 2 : 1);
     await settle();
     await bench.clock.advance(ms - 1);
     await settle();

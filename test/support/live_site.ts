@@ -1,4 +1,5 @@
 import { Agent } from "../../src/agent/agent.ts";
+import type { ServiceCaller } from "../../src/agent/ports.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { GatewayMetrics } from "../../src/gateway/metrics.ts";
 import type { DeviceStore } from "../../src/policy/device_store.ts";
@@ -30,12 +31,15 @@ const HEARTBEAT = { "interval_ms": 20_000, "timeout_ms": 42_000 };
 const DIAL_TIMEOUT_MS = 5_000;
 const NEVER_MS = 86_400_000;
 
-/** One tunnel of a {@linkcode LiveSite}: its two programs, and how it ended. */
+/** One tunnel of a {@linkcode LiveSite}, and how it ended. */
 export interface LiveTunnel {
+  /** The operator's program. */
   readonly near: MemorySocket;
-  readonly far: MemorySocket;
-  /** How the operator's end and the agent's end ended. */
-  readonly results: Promise<readonly [StreamResult, string]>;
+  readonly result: StreamResult;
+  /** The agent's program of the tunnel that was joined; undefined: none was. */
+  readonly far: MemorySocket | undefined;
+  /** The code with which the agent's end of that tunnel ended. */
+  readonly farEnding: string | undefined;
 }
 
 /**
@@ -47,8 +51,10 @@ export class LiveSite implements AsyncDisposable {
   readonly log = new HeardLog();
   /** Called for each stream link, before anything goes through it. */
   shape: (role: Role, connection: FaultConnection) => void = () => undefined;
-  /** What the agent's service is, for the next tunnel. */
-  far = new MemorySocket();
+  /** Called for each program that the agent opens, before it is of use. */
+  openFar: (far: MemorySocket) => void = () => undefined;
+  /** By tunnel. */
+  readonly #fars = new Map<string, MemorySocket>();
   readonly #stack = new AsyncDisposableStack();
   readonly #stop = new AbortController();
   readonly #relays = new Map<Role, FaultRelay>();
@@ -76,19 +82,17 @@ export class LiveSite implements AsyncDisposable {
     return site;
   }
 
-  /** Opens a tunnel; both programs are the test. */
-  async open(): Promise<LiveTunnel> {
-    const closed = this.#agentClosed();
-    const near = new MemorySocket();
-    const far = this.far = new MemorySocket();
-    const path = `/connect?device=${DEVICE_ID}&service=live`;
-    const link = await this.#dial("operator", path, {});
-    const heartbeats = new Heartbeats(bunClock, "probe");
-    const ended = runStream(near, link, {
+  /** Runs a tunnel until both its ends have ended. */
+  async run(near: MemorySocket): Promise<LiveTunnel> {
+    const dial = () =>
+      this.#dial("operator", `/connect?device=${DEVICE_ID}&service=live`, {});
+    let tunnelId = "";
+    const result = await runStream(near, await dial(), {
       clock: bunClock,
-      heartbeats,
+      heartbeats: new Heartbeats(bunClock, "probe"),
       budget: new WindowBudget(1024 * 1024),
-      joined: () => undefined,
+      joined: ({ tunnel }) => void (tunnelId = tunnel),
+      reopen: { dial, random: Math.random },
       resume: {
         random: Math.random,
         lingerMs: 3_000,
@@ -100,7 +104,9 @@ export class LiveSite implements AsyncDisposable {
         back: () => undefined,
       },
     }, this.#stop.signal);
-    return { near, far, results: Promise.all([ended, closed]) };
+    const far = this.#fars.get(tunnelId);
+    const farEnding = far && await this.#agentClosed(tunnelId);
+    return { near, result, far, farEnding };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,7 +152,7 @@ export class LiveSite implements AsyncDisposable {
     const agent = new Agent({
       deviceId: DEVICE_ID,
       name: "live",
-      services: new Map([["live", { open: () => this.far }]]),
+      services: new Map([["live", { open: (caller) => this.#far(caller) }]]),
       tunnelsMax: 64,
       instance: randomHex(),
       software: "live",
@@ -179,9 +185,20 @@ export class LiveSite implements AsyncDisposable {
     return dialAs(role, port, path, STREAM_SUBPROTOCOL, headers);
   }
 
-  /** Resolves with the code of the agent's next line about a tunnel's end. */
-  async #agentClosed(): Promise<string> {
-    const line = await this.log.next(/^tunnel\.(close .*"sentBytes"|refused)/);
+  #far({ tunnelId }: ServiceCaller): MemorySocket {
+    const far = new MemorySocket();
+    this.#fars.set(tunnelId, far);
+    this.openFar(far);
+    return far;
+  }
+
+  /** Resolves with the code of the agent's line about a tunnel's end. */
+  async #agentClosed(tunnelId: string): Promise<string> {
+    const pattern = new RegExp(
+      `^tunnel\\.(close .*"${tunnelId}".*"sentBytes"|refused .*"${tunnelId}")`,
+    );
+    const line = this.log.lines.find((line) => pattern.test(line)) ??
+      await this.log.next(pattern);
     return /"code":"(\w+)"/.exec(line)?.[1] ?? line;
   }
 }

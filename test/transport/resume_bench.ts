@@ -2,6 +2,7 @@ import { Fault } from "../../src/protocol/fault.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
 import type { Link } from "../../src/transport/link.ts";
+import type { ReturnTicket } from "../../src/transport/reopen.ts";
 import {
   runStream,
   type StreamResult,
@@ -65,24 +66,32 @@ export class ResumeSide {
   /** What `Math.random()` would be. */
   random = 0.5;
   result: StreamResult | undefined;
+  /** What takes the place of a token in a dial that asks anew. */
+  static readonly ANEW = "anew";
   /** Called for each dial: what the gateway does at once. */
   dialed: (dial: Dial) => void = () => undefined;
+  /** Undefined: a link that is lost before it is joined ends the stream. */
+  reopen: { readonly returnTicket?: ReturnTicket } | undefined;
 
   start(clock: ManualClock): void {
+    const random = () => this.random;
+    const dial = (token: string, signal: AbortSignal) => {
+      const dial = new Dial(token, signal, clock.now());
+      this.dials.push(dial);
+      this.dialed(dial);
+      return dial.outcome;
+    };
+    const anew = (signal: AbortSignal) => dial(ResumeSide.ANEW, signal);
     void runStream(this.socket, this.first.near, {
       clock,
       heartbeats: new Heartbeats(clock, "probe"),
       budget: this.budget,
       joined: () => undefined,
+      reopen: this.reopen && { ...this.reopen, dial: anew, random },
       resume: {
-        random: () => this.random,
+        random,
         lingerMs: 60_000,
-        dial: (token, signal) => {
-          const dial = new Dial(token, signal, clock.now());
-          this.dials.push(dial);
-          this.dialed(dial);
-          return dial.outcome;
-        },
+        dial,
         lost: ({ code }) => this.news.push(`lost ${code}`),
         back: (ms) => this.news.push(`back ${ms}`),
       },
@@ -109,6 +118,8 @@ export class ResumeGateway {
   joinedCount = 0;
   /** Cuts each new wire of an end, if the test wants it to. */
   shape: (side: ResumeSide, links: MemoryLinks) => void = () => undefined;
+  /** Called when it has heard and answered a goodbye, and told nobody yet. */
+  goodbyeHeard: () => void = () => undefined;
   readonly #waiting = new Map<ResumeSide, Link>();
   #active: readonly Link[] = [];
   /** One end has said goodbye. */
@@ -127,12 +138,9 @@ export class ResumeGateway {
     }
   }
 
-  /**
-   * All links break, and nobody waits any more. Does nothing once it has heard
-   * a goodbye: docs/PROTOCOL.md §10.3 says why that is the one hole.
-   */
+  /** All links break, nobody waits any more, and all that it knew is gone. */
   kill(): void {
-    if (this.isFinished) return;
+    this.isFinished = false;
     const links = [...this.#active, ...this.#waiting.values()];
     this.#active = [];
     this.#waiting.clear();
@@ -166,6 +174,7 @@ export class ResumeGateway {
   #finish(): void {
     this.isFinished = true;
     for (const waiting of this.#waiting.values()) waiting.close(1000, "");
+    this.goodbyeHeard();
   }
 
   #join(): void {
