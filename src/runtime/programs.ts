@@ -105,14 +105,18 @@ export function selfCommand(): string[] {
   return isCompiled ? [process.execPath] : [process.execPath, Bun.main];
 }
 
+/** As {@linkcode findProgram}. @throws {Fault} `programMissing`. */
+export function requireProgram(name: string): string {
+  const path = findProgram(name);
+  if (path !== undefined) return path;
+  throw new Fault("programMissing", `Cannot start ${name}: not found`, {
+    hint: "Install it, or put its directory into PATH",
+  });
+}
+
 function spawnInherited(argv: readonly string[]): Bun.Subprocess {
   const [name = "", ...args] = argv;
-  const path = findProgram(name);
-  if (path === undefined) {
-    throw new Fault("programMissing", `Cannot start ${name}: not found`, {
-      hint: "Install it, or put its directory into PATH",
-    });
-  }
+  const path = requireProgram(name);
   try {
     return Bun.spawn([path, ...args], {
       stdio: ["inherit", "inherit", "inherit"],

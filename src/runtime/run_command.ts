@@ -1,6 +1,6 @@
 import { Fault } from "../protocol/fault.ts";
 import { errorCode } from "./files.ts";
-import { findProgram } from "./programs.ts";
+import { requireProgram } from "./programs.ts";
 
 /** Largest answer that is heard; of what goes to stderr only the end is kept. */
 export const COMMAND_OUTPUT_MAX_BYTES = 64 * 1024;
@@ -104,12 +104,7 @@ function textOf(chunks: readonly Uint8Array[]): string {
 
 function spawnPiped(argv: readonly string[]): PipedProcess {
   const [name = "", ...args] = argv;
-  const path = findProgram(name);
-  if (path === undefined) {
-    throw new Fault("programMissing", `Cannot start ${name}: not found`, {
-      hint: "Install it, or put its directory into PATH",
-    });
-  }
+  const path = requireProgram(name);
   try {
     return Bun.spawn([path, ...args], {
       stdio: ["ignore", "pipe", "pipe"],

@@ -50,8 +50,7 @@ function testMessages(name: string, open: OpenPair): void {
     await using pair = await open();
     const ear = new LinkEar(pair.far);
     new LinkEar(pair.near);
-    const buffer = new Uint8Array(1_000);
-    for (let i = 0; i < 200; i++) pair.near.send(buffer.fill(i));
+    for (let i = 0; i < 200; i++) pair.near.send(new Uint8Array(1_000).fill(i));
     // Whoever hears a chunk may keep it: later ones are no longer in its place.
     await ear.heard(200);
     const mixed = ear.messages.filter((message) =>
@@ -147,8 +146,9 @@ function testPauses(name: string, open: OpenPair): void {
     const sender = new LinkEar(pair.near);
     const reader = new LinkEar(pair.far);
     pair.far.pause();
-    const chunk = new Uint8Array(MESSAGE_MAX_BYTES);
-    for (let i = 0; i < FLOOD_COUNT; i++) pair.near.send(chunk.fill(i));
+    for (let i = 0; i < FLOOD_COUNT; i++) {
+      pair.near.send(new Uint8Array(MESSAGE_MAX_BYTES).fill(i));
+    }
     const stuckBytes = await quiet(() => pair.near.bufferedBytes);
     // Two kernels hold the rest.
     expect(stuckBytes).toBeGreaterThan(8 * 1024 * 1024);
