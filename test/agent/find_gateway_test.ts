@@ -182,5 +182,5 @@ test("findGateway() stops at once when it is told to", async () => {
   const startMs = performance.now();
   stop.abort(reason);
   expect(await rejection(waiting)).toBe(reason);
-  expect(performance.now() - startMs).toBeLessThan(50);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
 });

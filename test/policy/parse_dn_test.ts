@@ -124,5 +124,5 @@ test("parseDn() is quick on the text that its patterns like least", () => {
       faultOf((head + text).slice(0, DN_MAX_CHARS));
     }
   }
-  expect(performance.now() - startMs).toBeLessThan(500);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
 });

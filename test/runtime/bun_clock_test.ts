@@ -37,7 +37,7 @@ test("bunClock sleeps as long as it is told, and leaves no listener", async () =
   await sleeping;
   const elapsedMs = bunClock.now() - startMs;
   expect(elapsedMs).toBeGreaterThan(38);
-  expect(elapsedMs).toBeLessThan(200);
+  expect(elapsedMs).toBeLessThan(1_000);
   expect(listenerCount()).toBe(0);
 });
 

@@ -23,7 +23,7 @@ test(
         ...AWAY,
         message: "Cannot ask Redis: it does not answer",
       });
-    expect(performance.now() - startMs).toBeLessThan(50);
+    expect(performance.now() - startMs).toBeLessThan(1_000);
     expect(bench.connection.isUp).toBe(false);
     expect(bench.events).toEqual([
       `Cannot ask Redis: no connection to 127.0.0.1:${port}, ` +
@@ -93,7 +93,7 @@ test(
     const againMs = performance.now();
     expect(await rejection(bench.connection.command("PING", [])))
       .toMatchObject(AWAY);
-    expect(performance.now() - againMs).toBeLessThan(50);
+    expect(performance.now() - againMs).toBeLessThan(1_000);
     redis.signal("SIGCONT");
     await bench.until(3);
     expect(await bench.connection.command("PING", [])).toBe("PONG");

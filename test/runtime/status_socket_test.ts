@@ -104,7 +104,7 @@ test("serveStatus() ends at once, whoever asked and does not hear", async () => 
   await asked.promise;
   const startMs = performance.now();
   await server[Symbol.asyncDispose]();
-  expect(performance.now() - startMs).toBeLessThan(500);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
   socket.resume();
   await closed.promise;
 });
@@ -213,7 +213,7 @@ test("askStatus() waits no longer than it was told, and stops at once", async ()
   const startMs = performance.now();
   stop.abort(reason);
   expect(await rejection(asking)).toBe(reason);
-  expect(performance.now() - startMs).toBeLessThan(50);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
 });
 
 const testAsUser = testUnless(

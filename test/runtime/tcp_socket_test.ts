@@ -96,7 +96,7 @@ testUnless(notLinux())(
     const startMs = performance.now();
     stop.abort(reason);
     expect(await rejection(dialing)).toBe(reason);
-    expect(performance.now() - startMs).toBeLessThan(50);
+    expect(performance.now() - startMs).toBeLessThan(1_000);
   },
 );
 

@@ -224,7 +224,7 @@ test("dialWebSocket() stops at once when it is told to, and hangs up", async () 
   const startMs = performance.now();
   stop.abort(stopped);
   expect(await dialing).toBe(stopped);
-  expect(performance.now() - startMs).toBeLessThan(100);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
   expect(abortListenerCount(stop.signal)).toBe(0);
   await gone.promise;
 });
