@@ -56,17 +56,28 @@ export interface MadeDeviceStore extends AsyncDisposable {
   readonly store: DeviceStore;
 }
 
+/** Runs `body` on a store of its own. */
+type StoreTest = (
+  name: string,
+  body: (store: DeviceStore) => Promise<void>,
+) => void;
+
 /** Tests what every {@linkcode DeviceStore} must do. */
 export function testDeviceStore(
   make: () => Promise<MadeDeviceStore>,
   run: typeof bunTest = bunTest,
 ): void {
-  const test = (name: string, body: (store: DeviceStore) => Promise<void>) =>
+  const test: StoreTest = (name, body) =>
     run(name, async () => {
       await using made = await make();
       await body(made.store);
     }, PATIENCE_MS);
+  testClaims(test);
+  testQuota(test);
+  testLists(test);
+}
 
+function testClaims(test: StoreTest): void {
   test("claim() binds an id to the first subject, and to no other", async (store) => {
     expect(await claimFor(store, 7)).toEqual({ tag: "first" });
     expect(await claimFor(store, 7)).toEqual({ tag: "bound" });
@@ -108,7 +119,26 @@ export function testDeviceStore(
     await store.seen(7, 2_000, ["ssh"]);
     expect(await store.find(7)).toBeUndefined();
   });
+}
 
+function testQuota(test: StoreTest): void {
+  test("claim() keeps a subject from holding more ids than one may", async (store) => {
+    await claimMany(store, DEVICES_PER_SUBJECT_MAX_COUNT);
+    const next = DEVICES_PER_SUBJECT_MAX_COUNT + 1;
+    expect(await rejection(claimFor(store, next)))
+      .toMatchObject({ name: "Fault", code: "quotaExceeded" });
+    expect(await store.find(next)).toBeUndefined();
+    // What it holds it keeps, and others are not touched.
+    expect(await claimFor(store, 1)).toEqual({ tag: "bound" });
+    expect(await claimFor(store, next, EVA)).toEqual({ tag: "first" });
+    await store.release(1);
+    expect(await claimFor(store, next + 1)).toEqual({ tag: "first" });
+    const devices = await store.list({ limit: 10_000, after: 0 });
+    expect(devices.length).toBe(10_000);
+  });
+}
+
+function testLists(test: StoreTest): void {
   test("findByName() finds the whole name in any case, in any language, by id", async (store) => {
     await claimFor(store, 9, ANA, "ÁULA Ñ");
     await claimFor(store, 2, ANA, "a\u0301ula ñ");
@@ -144,20 +174,5 @@ export function testDeviceStore(
     expect(await store.release(7)).toBe(false);
     expect(await store.find(7)).toBeUndefined();
     expect(await claimFor(store, 7, EVA)).toEqual({ tag: "first" });
-  });
-
-  test("claim() keeps a subject from holding more ids than one may", async (store) => {
-    await claimMany(store, DEVICES_PER_SUBJECT_MAX_COUNT);
-    const next = DEVICES_PER_SUBJECT_MAX_COUNT + 1;
-    expect(await rejection(claimFor(store, next)))
-      .toMatchObject({ name: "Fault", code: "quotaExceeded" });
-    expect(await store.find(next)).toBeUndefined();
-    // What it holds it keeps, and others are not touched.
-    expect(await claimFor(store, 1)).toEqual({ tag: "bound" });
-    expect(await claimFor(store, next, EVA)).toEqual({ tag: "first" });
-    await store.release(1);
-    expect(await claimFor(store, next + 1)).toEqual({ tag: "first" });
-    const devices = await store.list({ limit: 10_000, after: 0 });
-    expect(devices.length).toBe(10_000);
   });
 }
