@@ -150,6 +150,8 @@ export class RedisConnection {
       if (channel !== undefined) {
         await inTime(subscriber.subscribe(channel, handlers.heard));
       }
+      // Nobody would hear of it later.
+      signal.throwIfAborted();
       return session;
     } catch (error) {
       close(session);

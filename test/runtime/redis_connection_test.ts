@@ -33,6 +33,13 @@ test(
   20_000,
 );
 
+test("RedisConnection stops when it is told to while it connects", async () => {
+  await using redis = await Redis.start();
+  const bench = new RedisBench(redis.url);
+  await bench[Symbol.asyncDispose]();
+  expect([bench.events, bench.connection.isUp]).toEqual([[], false]);
+}, 20_000);
+
 test(
   "RedisConnection tells the loss and the return of its server",
   async () => {
