@@ -61,13 +61,17 @@ mf_cleanup() {
 mf_arguments() {
   while [ $# -gt 0 ]; do
     case $1 in
-    --from | --enroll | --ca | --cert | --key)
+    --from | --enroll | --enroll-file | --ca | --cert | --key)
       if [ $# -lt 2 ] || [ -z "$2" ]; then
         mf_die 64 "$1 needs a value" "See install.sh --help"
       fi
       case $1 in
       --from) MF_FROM=$2 ;;
       --enroll) mf_token=$2 ;;
+      --enroll-file)
+        mf_token=$(cat "$2") && [ -n "$mf_token" ] ||
+          mf_die 64 "There is no token in $2" "See install.sh --help"
+        ;;
       --ca) mf_ca=$2 ;;
       --cert) mf_cert=$2 ;;
       --key) mf_cert_key=$2 ;;
@@ -118,6 +122,10 @@ mf_check_tools() {
   elif wget --version 2>/dev/null | grep -q '^GNU Wget'; then
     # Another wget, busybox's for one, does not look at certificates.
     mf_client=wget
+    # It knows these by their small names alone.
+    https_proxy=${https_proxy:-${HTTPS_PROXY:-}}
+    no_proxy=${no_proxy:-${NO_PROXY:-}}
+    export https_proxy no_proxy
   else
     mf_die 12 "Cannot download without curl or GNU wget" "Install curl"
   fi
@@ -204,33 +212,6 @@ mf_check_writable() {
     fi
     rm -f "$mf_probe"
   done
-}
-
-mf_knows_enroll() {
-  "$MF_STAGE/tree/usr/bin/migasfree-agent" completion bash 2>/dev/null |
-    grep -q -w enroll
-}
-
-mf_enroll() {
-  if ! mf_knows_enroll; then
-    mf_die 22 "Installed, but this version cannot enrol computers" \
-      "Enrol it with migasfree, or copy certificates: see OPERATIONS.md"
-  fi
-  # Not as an argument: everybody may read those.
-  printf '%s' "$mf_token" | /usr/bin/migasfree-agent enroll --token-file -
-  mf_code=$?
-  if [ "$mf_code" -eq 64 ]; then
-    # The token does not say which gateway: then it is the one we come from.
-    printf '%s' "$mf_token" | /usr/bin/migasfree-agent enroll --token-file - \
-      --gateway "wss://${MF_FROM#https://}"
-    mf_code=$?
-  fi
-  if [ "$mf_code" -ne 0 ]; then
-    mf_die 22 "Installed, but not enrolled" "Get another token, and run \
-\`migasfree-agent enroll\`"
-  fi
-  # With something to run with, it can be started.
-  if mf_runs; then mf_start; fi
 }
 
 mf_install() {

@@ -1,4 +1,5 @@
-# The part of install.sh that puts files in their places, or takes them away.
+# The part of install.sh that puts files in their places, or takes them away,
+# and what comes after.
 
 # $1: directory. What we make is recorded before, so that it can be unmade.
 mf_make_dir() {
@@ -70,6 +71,35 @@ mf_tell_state() {
     mf_say "not configured yet: write /etc/migasfree-agent/agent.toml, or \
 install migasfree-client, then: systemctl start migasfree-agent"
   fi
+}
+
+mf_knows_enroll() {
+  "$MF_STAGE/tree/usr/bin/migasfree-agent" completion bash 2>/dev/null |
+    grep -q -w enroll
+}
+
+mf_enroll() {
+  if ! mf_knows_enroll; then
+    mf_die 22 "Installed, but this version cannot enrol computers" \
+      "Enrol it with migasfree, or copy certificates: see OPERATIONS.md"
+  fi
+  # Not as an argument: everybody may read those.
+  printf '%s' "$mf_token" | /usr/bin/migasfree-agent enroll --token-file -
+  mf_code=$?
+  if [ "$mf_code" -eq 64 ]; then
+    # The token does not say which gateway: then it is the one we come from.
+    printf '%s' "$mf_token" | /usr/bin/migasfree-agent enroll --token-file - \
+      --gateway "wss://${MF_FROM#https://}"
+    mf_code=$?
+  fi
+  if [ "$mf_code" -ne 0 ]; then
+    mf_die 22 "Installed, but not enrolled" "Get another token, and run \
+\`migasfree-agent enroll\`"
+  fi
+  # agent.toml may be new.
+  mf_modes
+  # With something to run with, it can be started.
+  if mf_runs; then mf_start; fi
 }
 
 mf_uninstall() {

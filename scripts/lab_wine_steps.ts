@@ -1,27 +1,23 @@
 import { existsSync } from "node:fs";
-import {
-  mkdir,
-  readdir,
-  readFile,
-  rm,
-  symlink,
-  writeFile,
-} from "node:fs/promises";
+import { mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startListener } from "../test/support/listener.ts";
 import { type Identity, Site } from "../test/support/site.ts";
 import { dialTest, serveTcp } from "../test/support/tcp_peer.ts";
 import { sendRandom } from "../test/support/transfer.ts";
+import { waitUntil } from "./wait_until.ts";
 import type { Wine } from "./wine.ts";
+import { wineAgentPids } from "./wine_agent_pids.ts";
 
 const PROGRAM = "C:\\Program Files\\migasfree-agent\\migasfree-agent.exe";
 const DATA_DIR = "ProgramData/migasfree-agent";
 /** Where a service of Wine's is told, wrongly, that ProgramData is. */
 const WRONG_DATA_DIR = "users/Public/migasfree-agent";
+const PRODUCTS_KEY =
+  "HKLM\\Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall";
 const TUNNEL_MEGABYTES = 16;
 const ONLINE_WAIT_MS = 60_000;
 const STOP_MAX_MS = 5_000;
-const POLL_MS = 200;
 
 /** Goes through what a Windows program has to do, with a gateway here. */
 export class WineLab implements AsyncDisposable {
@@ -116,20 +112,47 @@ echo = "127.0.0.1:${echo.port}"
     say("service uninstall: nothing left but the program");
   }
 
-  /** The package: its service runs, and goes with it. */
-  async msi(path: string): Promise<void> {
+  /** The package: its service runs, is replaced by a newer one, and goes. */
+  async msi(path: string, newerPath: string | undefined): Promise<void> {
     await this.#writeConfig();
-    const file = `Z:${path.replaceAll("/", "\\")}`;
-    await this.#wine.must("msiexec", "/i", file, "/qn");
+    await this.#installMsi("/i", path);
     await this.#online();
     await this.#moveBytes("msi");
-    await this.#wine.must("msiexec", "/x", file, "/qn");
+    if (newerPath !== undefined) await this.#upgradeMsi(newerPath);
+    await this.#installMsi("/x", newerPath ?? path);
     await this.#offline();
     const dir = join(this.#wine.drive, "Program Files/migasfree-agent");
     const left = existsSync(dir) ? await readdir(dir) : [];
     say(
       `msi: installed, online, removed; left: ${left.join(" ") || "nothing"}`,
     );
+    demand("no product is left", await this.#productCount() === 0);
+  }
+
+  async #upgradeMsi(path: string): Promise<void> {
+    const [before] = await wineAgentPids(PROGRAM);
+    await this.#installMsi("/i", path);
+    await waitUntil("another agent runs", async () => {
+      const now = await wineAgentPids(PROGRAM);
+      return now.length === 1 && now[0] !== before;
+    });
+    await this.#online();
+    await this.#moveBytes("msi, upgraded");
+    demand("one product is there", await this.#productCount() === 1);
+    demand("the configuration is kept", existsSync(this.#configPath));
+    say("msi: upgraded in place, one product, online again");
+  }
+
+  /** @param how `/i` or `/x`. */
+  async #installMsi(how: string, path: string): Promise<void> {
+    const file = `Z:${path.replaceAll("/", "\\")}`;
+    await this.#wine.must("msiexec", how, file, "/qn");
+  }
+
+  /** How many products of ours Windows knows. */
+  async #productCount(): Promise<number> {
+    const { stdout } = await this.#wine.run("reg", "query", PRODUCTS_KEY, "/s");
+    return stdout.match(/DisplayName\s+REG_SZ\s+migasfree agent/g)?.length ?? 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -150,12 +173,12 @@ echo = "127.0.0.1:${echo.port}"
 
   /** The agent ends, or stops to answer; its host is to notice. */
   async #crash(signal: "SIGKILL" | "SIGSTOP"): Promise<void> {
-    const before = await agentPids();
+    const before = await wineAgentPids(PROGRAM);
     demand("one agent runs", before.length === 1);
     const startMs = performance.now();
     for (const pid of before) process.kill(pid, signal);
     await waitUntil("another agent runs", async () => {
-      const now = await agentPids();
+      const now = await wineAgentPids(PROGRAM);
       return now.length === 1 && now[0] !== before[0];
     });
     const replacedMs = performance.now() - startMs;
@@ -232,37 +255,6 @@ echo = "127.0.0.1:${echo.port}"
   /** Those of our own Windows: a signal ends Wine's loader, not its child. */
   async #endAgents(): Promise<void> {
     await this.#wine.run("taskkill", "/f", "/im", "migasfree-agent.exe");
-  }
-}
-
-/** Processes of this computer that run the agent as a service under Wine. */
-async function agentPids(): Promise<number[]> {
-  const found: number[] = [];
-  for (const name of await readdir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const line = await readFile(`/proc/${name}/cmdline`, "utf8");
-      const [program] = line.split("\0");
-      if (program === PROGRAM && line.includes("--hosted")) {
-        found.push(Number(name));
-      }
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return found;
-}
-
-async function waitUntil(
-  what: string,
-  holds: () => Promise<boolean>,
-): Promise<void> {
-  const startMs = performance.now();
-  while (!await holds()) {
-    if (performance.now() - startMs > ONLINE_WAIT_MS) {
-      throw new Error(`Waited in vain: ${what}`);
-    }
-    await Bun.sleep(POLL_MS);
   }
 }
 

@@ -5,11 +5,62 @@ for signal in SEGV KILL; do
   kill -s "$signal" "$old"
   check "back after SIG$signal" within 15 is_online_anew "$old"
 done
+watchdog_ends() {
+  journalctl -q -u migasfree-agent | grep -c "Watchdog timeout"
+}
+ends=0
+# Its watchdog takes 10 s each time: one of the two will do for a quick look.
+if [ -z "${is_quick:-}" ]; then
+  old=$(pid_of migasfree-agent)
+  kill -s STOP "$old"
+  check "back after it froze" within 15 is_online_anew "$old"
+  ends=1
+  check "it was the watchdog who noticed" test "$(watchdog_ends)" -eq "$ends"
+fi
+
+# The event loop alone, as ptrace(2) can: PTRACE_SEIZE and PTRACE_INTERRUPT of
+# the main thread, while those that collect garbage and move bytes go on.
+# Whoever traces a process must also be told of its end, before systemd is.
+cat >/root/freeze.js <<'JS'
+const { dlopen, ptr } = require("bun:ffi");
+const { symbols } = dlopen("libc.so.6", {
+  ptrace: { args: ["i64", "i64", "ptr", "ptr"], returns: "i64" },
+  waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
+});
+const pid = Number(process.argv.at(-1));
+for (const request of [0x4206, 0x4207]) {
+  if (Number(symbols.ptrace(request, pid, null, null)) !== 0) process.exit(1);
+}
+console.log("frozen");
+const status = new Int32Array(1);
+// WNOHANG and __WALL. 0x7f: it has stopped, not ended.
+setInterval(() => {
+  const changed = symbols.waitpid(pid, ptr(status), 0x40000001) === pid;
+  if (changed && (status[0] & 0x7f) !== 0x7f) process.exit(0);
+}, 50);
+JS
+# $1: process. States of its main thread, and of all others.
+main_state() {
+  sed 's/.*) //' "/proc/$1/task/$1/stat" | cut -c 1
+}
+other_states() {
+  for task in "/proc/$1/task"/*; do
+    [ "${task##*/}" = "$1" ] || sed 's/.*) //' "$task/stat" | cut -c 1
+  done
+}
 old=$(pid_of migasfree-agent)
-kill -s STOP "$old"
-check "back after it froze" within 15 is_online_anew "$old"
-check "it was the watchdog who noticed" \
-  sh -c 'journalctl -q -u migasfree-agent | grep -q "Watchdog timeout"'
+BUN_BE_BUN=1 /lab/migasfree-agent /root/freeze.js "$old" >/root/frozen 2>&1 &
+freezer=$!
+check "its event loop is frozen" within 5 grep -qx frozen /root/frozen
+check "its main thread stands still, the other ones do not: $(main_state "$old"), $(
+  other_states "$old" | sort | uniq -c | tr -s ' \n' ' '
+)" sh -c '[ "$1" = t ] && printf "%s" "$2" | grep -q "[SR]" &&
+  ! printf "%s" "$2" | grep -qi t' - "$(main_state "$old")" "$(other_states "$old")"
+check "back after its event loop froze" within 15 is_online_anew "$old"
+check "it was the watchdog who noticed that" \
+  test "$(watchdog_ends)" -eq "$((ends + 1))"
+kill "$freezer" 2>/dev/null
+wait "$freezer" 2>/dev/null
 
 old=$(pid_of migasfree-gateway)
 kill -s KILL "$old"

@@ -40,3 +40,15 @@ check "with migasfree's certificate" cmp \
 cat /root/agent.toml >/etc/migasfree-agent/agent.toml
 systemctl restart migasfree-agent
 within 15 is_online >/dev/null
+
+# As an editor leaves it; and what else would mend it comes too late.
+systemctl --quiet mask --runtime migasfree-agent-identity.service
+chown root:root /etc/migasfree-agent/agent.toml
+chmod 0600 /etc/migasfree-agent/agent.toml
+check "an agent.toml that root alone may read is no obstacle to a start" \
+  systemctl restart migasfree-agent
+check "it is given to the agent's group" test \
+  "$(stat -c '%a %U %G' /etc/migasfree-agent/agent.toml)" = \
+  "640 root migasfree-agent"
+systemctl --quiet unmask --runtime migasfree-agent-identity.service
+within 15 is_online >/dev/null

@@ -64,6 +64,16 @@ check "and a new process" within 15 is_online_anew "$old"
 check "no downgrade" refuses one_line "$from"
 check "unless somebody means it" one_line "$from" --version 2.0.0-alpha.8
 
+cp -p /etc/migasfree-agent/agent.toml /root/good.toml
+systemctl stop migasfree-agent.service
+echo 'nobody_knows = 1' >/etc/migasfree-agent/agent.toml
+check "installed, and a service that does not start ends with 21" \
+  test "$(one_line "$from" --version 2.0.0-alpha.8 >/root/said 2>&1; echo $?)" = 21
+check "in words" grep -q "Installed, but the service does not start" /root/said
+cp -p /root/good.toml /etc/migasfree-agent/agent.toml
+check "mended, it starts" one_line "$from" --version 2.0.0-alpha.8
+check "and is online" within 15 is_online
+
 one_line "$from" --uninstall >/root/said
 check "uninstall keeps the configuration" \
   test -f /etc/migasfree-agent/agent.toml
@@ -81,7 +91,12 @@ check "installed and enrolled in one line" one_line "$from" --enroll "$token"
 check "online as the device of the token" within 15 is_online
 check "its key is root's alone" test \
   "$(stat -c '%a %U' /etc/migasfree-agent/identity/key.pem)" = "600 root"
-check "enrolled twice is nothing new" one_line "$from" --enroll "$token"
+check "agent.toml is for the agent's group alone" test \
+  "$(stat -c '%a %U %G' /etc/migasfree-agent/agent.toml)" = \
+  "640 root migasfree-agent"
+printf '%s\n' "$token" >/root/token
+check "enrolled twice is nothing new, and a file does for the token" \
+  one_line "$from" --enroll-file /root/token
 check "uninstall --purge of an enrolled computer" \
   one_line "$from" --uninstall --purge
 check "leaves no trace of it" no_traces

@@ -149,7 +149,8 @@ stand_in_migasfree() {
 case "$*" in
 sync) echo "uid $(id -u), words: $*"; sleep "${SYNC_S:-0}"; exit 3 ;;
 "--quiet conf --json")
-  printf '{"server": "localhost:9", "api_protocol": "https",'
+  server=$(sed -n 's/^Server *= *//p' /etc/migasfree.conf 2>/dev/null)
+  printf '{"server": "%s", "api_protocol": "https",' "${server:-localhost:9}"
   printf '"computer_name": "aula-7",'
   printf '"ca_file": "/var/migasfree-client/mtls/localhost/ca.pem"}\n'
   ;;

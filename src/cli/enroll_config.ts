@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../protocol/fault.ts";
@@ -9,6 +8,7 @@ import {
   readText,
   writeFileAtomically,
 } from "../runtime/files.ts";
+import { rewriteFile } from "../runtime/rewrite_file.ts";
 import type { AgentSettingsFile } from "./agent_config.ts";
 
 /** What an enrolled agent needs to know; undefined: left as it is. */
@@ -45,7 +45,10 @@ export function linesToAdd(
   return lines;
 }
 
-/** Puts `lines` before what is in `agent.toml`: before any table, that is. */
+/**
+ * Puts `lines` before what is in `agent.toml`: before any table, that is. A
+ * file that is there keeps its owner, its group and its mode.
+ */
 export async function addLines(
   path: string,
   lines: readonly string[],
@@ -53,14 +56,15 @@ export async function addLines(
   if (lines.length === 0) return;
   const head = ["# By migasfree-agent enroll:", ...lines, ""].join("\n");
   const before = await readIfThere(path);
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? FILE_MODE;
+  if (before !== undefined) {
+    return await rewriteFile(path, `${head}\n${before}`);
+  }
   try {
     await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
   } catch (error) {
     throw fileFault("make directory", dirname(path), error);
   }
-  const text = before === undefined ? head : `${head}\n${before}`;
-  await writeFileAtomically(path, text, mode & 0o777);
+  await writeFileAtomically(path, head, FILE_MODE);
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

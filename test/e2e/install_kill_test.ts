@@ -1,28 +1,11 @@
 import { afterAll, beforeAll, expect } from "bun:test";
 import { InstallSite, noInstallRoot } from "../support/install_site.ts";
+import { placesIn, RUN_UNTIL } from "../support/run_until.ts";
 import { missingProgram, testUnless } from "../support/test_unless.ts";
 
 const testHere = testUnless(
   noInstallRoot() ?? missingProgram("dash", "curl", "openssl", "xz", "awk"),
 );
-
-/** How many places in the life of one run are tried, spread evenly. */
-const PLACES_COUNT = 6;
-
-/**
- * Runs `$@` with every command traced, and sends SIGNAL once AT commands have
- * begun. Ends with its status, or 137 if it was killed.
- */
-const RUN_UNTIL = `run_until() {
-  signal=$1 at=$2; shift 2
-  rm -f /tmp/trace; mkfifo /tmp/trace
-  PS4=@ dash -x "$@" >/tmp/said 2>/tmp/trace & pid=$!
-  awk -v at="$at" -v pid="$pid" -v signal="$signal" '
-    /^@/ { if (++n == at) system("kill -s " signal " " pid " 2>/dev/null") }
-    END { print n >"/tmp/count" }' /tmp/trace
-  wait "$pid" 2>/dev/null
-}
-`;
 
 /** What must hold whenever it was killed: enabled is only what is whole. */
 const CHECKS = `whole() {
@@ -52,17 +35,10 @@ afterAll(async () => {
   await site?.[Symbol.asyncDispose]();
 });
 
-function places(): number[] {
-  return Array.from(
-    { length: PLACES_COUNT },
-    (_none, index) => Math.ceil((index + 1) * commandCount / PLACES_COUNT),
-  );
-}
-
 testHere(
   "install.sh, killed anywhere, leaves nothing half, and goes on when it is run again",
   async () => {
-    for (const at of places()) {
+    for (const at of placesIn(commandCount)) {
       const program = `${RUN_UNTIL}${CHECKS}
 run_until KILL ${at} "$@"
 no_half || echo "half an installation is enabled"
@@ -78,7 +54,7 @@ clean || echo "something is left"`;
 testHere(
   "install.sh, killed anywhere, can be removed without a trace",
   async () => {
-    for (const at of places()) {
+    for (const at of placesIn(commandCount)) {
       const program = `${RUN_UNTIL}
 run_until KILL ${at} "$@"
 dash "$@" --uninstall --purge >/dev/null 2>&1`;
@@ -92,7 +68,7 @@ dash "$@" --uninstall --purge >/dev/null 2>&1`;
 testHere(
   "install.sh, told to stop before files are in place, leaves the machine as it was",
   async () => {
-    for (const at of places()) {
+    for (const at of placesIn(commandCount)) {
       const program = `${RUN_UNTIL}${CHECKS}
 run_until TERM ${at} "$@"
 status=$?

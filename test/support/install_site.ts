@@ -20,6 +20,7 @@ export interface Installed {
 
 export interface RunOptions {
   readonly shell?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   /** Room for all changes. */
   readonly kilobytes?: number;
   /** Shell that changes the root, `$root`, before. */
@@ -30,6 +31,9 @@ export interface RunOptions {
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const ROOT_SCRIPT = join(ROOT, "test/support/install_root.sh");
+/** For one who wants every failure in another one: MIGASFREE_TEST_SHELL. */
+const DEFAULT_SHELL = (process.env["MIGASFREE_TEST_SHELL"] ?? "dash")
+  .split(" ");
 const DEFAULT_KILOBYTES = 64 * 1024;
 
 /** What stands for the program: it is about the way it takes, not about it. */
@@ -152,7 +156,7 @@ export class InstallSite implements AsyncDisposable {
     options: RunOptions = {},
   ): Promise<Installed> {
     const { before = ":", kilobytes = DEFAULT_KILOBYTES, program } = options;
-    const shell = options.shell ?? ["dash"];
+    const shell = options.shell ?? DEFAULT_SHELL;
     const words = [
       "--from",
       this.url,
@@ -167,7 +171,10 @@ export class InstallSite implements AsyncDisposable {
       ...["unshare", "--mount", "--propagation", "private", "sh"],
       ...[ROOT_SCRIPT, String(kilobytes), before, ...inside],
     ], {
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
+      env: {
+        ...{ PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
+        ...options.env,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const [status, text, errors] = await Promise.all([
