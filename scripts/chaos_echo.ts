@@ -10,7 +10,8 @@ const BLOCK_BYTES = 64 * 1024;
 const AHEAD_MAX_BYTES = 4 * 1024 * 1024;
 const BULK_BYTES_PER_SECOND = 8 * 1024 * 1024;
 
-async function open(world: ChaosWorld): Promise<Socket> {
+/** Opens a tunnel to the server that echoes. */
+export async function openEcho(world: ChaosWorld): Promise<Socket> {
   const { operator, site, url } = world;
   const { port } = await startListener(site, url, operator, "7", "echo");
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
@@ -50,7 +51,7 @@ export class Pulse {
 
   /** Returns when the first byte has come back. */
   static async start(world: ChaosWorld, tally: ChaosTally): Promise<Pulse> {
-    const pulse = new Pulse(await open(world), tally);
+    const pulse = new Pulse(await openEcho(world), tally);
     pulse.#beat();
     await pulse.usable();
     return pulse;
@@ -82,11 +83,10 @@ export class Pulse {
 
 /** Sends bytes that look random for as long as `goesOn`, and checks the echo. */
 export async function runBulk(
-  world: ChaosWorld,
+  socket: Socket,
   tally: ChaosTally,
   goesOn: () => boolean,
 ): Promise<void> {
-  const socket = await open(world);
   const [sent, expected] = [new SeededRandom(1), new SeededRandom(1)];
   let [sentBytes, heardBytes] = [0, 0];
   socket.on("error", () => undefined);

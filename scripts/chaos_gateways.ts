@@ -11,10 +11,19 @@ export interface ChaosGateway {
   readonly start: () => Promise<void>;
 }
 
+/** What several gateways have in common: it ends, and begins anew. */
+export interface ChaosPart {
+  readonly kill: () => Promise<void>;
+  readonly restart: () => Promise<void>;
+}
+
 /** Where the gateways are found, all as one. */
 export interface ChaosGateways {
   readonly port: number;
   readonly all: readonly ChaosGateway[];
+  /** Undefined: there is one gateway, and neither of the two. */
+  readonly redis?: Redis;
+  readonly proxy?: ChaosPart;
 }
 
 /** Returns why there cannot be so many gateways here, or undefined. */
@@ -44,7 +53,8 @@ export async function startChaosGateways(
     ports.push(port);
     all.push(await startGateway(site, `gateway${index}`, port, shared));
   }
-  return { port: await startProxy(site, ports), all };
+  const port = await freePort();
+  return { port, all, redis, proxy: await startProxy(site, port, ports) };
 }
 
 async function startGateway(
@@ -64,9 +74,9 @@ async function startGateway(
 
 async function startProxy(
   site: Site,
+  port: number,
   ports: readonly number[],
-): Promise<number> {
-  const port = await freePort();
+): Promise<ChaosPart> {
   const servers = ports.map((port, index) =>
     `  server gateway${index + 1} 127.0.0.1:${port} check inter 200ms ` +
     "fall 1 rise 1 on-marked-down shutdown-sessions"
@@ -89,8 +99,16 @@ listen site
 ${servers.join("\n")}
 `,
   );
-  const proxy = startChild(["haproxy", "-W", "-db", "-f", config]);
-  site.own(proxy);
-  await proxy.line(/Loading success/);
-  return port;
+  let child: Child;
+  const restart = async () => {
+    child = site.own(startChild(["haproxy", "-W", "-db", "-f", config]));
+    await child.line(/Loading success/);
+  };
+  await restart();
+  const kill = async () => {
+    // Of a master that is killed, the worker stays and holds the port.
+    child.kill("SIGTERM");
+    await child.exited;
+  };
+  return { kill, restart };
 }

@@ -14,10 +14,12 @@ export class ChaosTally {
     return [...this.#kinds.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** A fault is over; a session could be used again `usableMs` later. */
-  fault(kind: string, usableMs: number): void {
-    this.#kinds.set(kind, (this.#kinds.get(kind) ?? 0) + 1);
-    this.#usableMs.push(usableMs);
+  /** Faults are over; a session could be used again `usableMs` later. */
+  faults(kinds: readonly string[], usableMs: number): void {
+    for (const kind of kinds) {
+      this.#kinds.set(kind, (this.#kinds.get(kind) ?? 0) + 1);
+      this.#usableMs.push(usableMs);
+    }
   }
 
   /** A session has ended as it should. */
@@ -30,6 +32,18 @@ export class ChaosTally {
     const sorted = this.#usableMs.toSorted((a, b) => a - b);
     const at = Math.min(sorted.length - 1, Math.floor(sorted.length * share));
     return sorted[at] ?? 0;
+  }
+
+  /** How it stands, in one line. */
+  progress(): string {
+    return [
+      `${this.faultCount} faults`,
+      `${this.lost.length} sessions lost`,
+      `${this.wrongBytes} bytes wrong`,
+      `p50 ${text(this.usableMs(0.5))}`,
+      `p99 ${text(this.usableMs(0.99))}`,
+      `longest ${text(this.usableMs(1))}`,
+    ].join(", ");
   }
 
   lines(): string[] {

@@ -3,7 +3,7 @@ import { FaultRelay } from "../test/support/fault_relay.ts";
 import { type Identity, Site } from "../test/support/site.ts";
 import { type Sshd, startSshd } from "../test/support/sshd.ts";
 import { serveTcp } from "../test/support/tcp_peer.ts";
-import { type ChaosGateway, startChaosGateways } from "./chaos_gateways.ts";
+import { type ChaosGateways, startChaosGateways } from "./chaos_gateways.ts";
 
 /** Silence is noticed after so long: what is measured has to end some time. */
 const HEARTBEAT = "[heartbeat]\ninterval_ms = 1000\ntimeout_ms = 3000";
@@ -21,7 +21,9 @@ export interface ChaosWorld extends AsyncDisposable {
   /** Between the agent and the gateways, and between operators and them. */
   readonly relays: readonly FaultRelay[];
   readonly agent: Child;
-  readonly gateways: readonly ChaosGateway[];
+  readonly gateways: ChaosGateways["all"];
+  readonly redis: ChaosGateways["redis"];
+  readonly proxy: ChaosGateways["proxy"];
 }
 
 /**
@@ -60,6 +62,8 @@ export async function startChaosWorld(
       relays,
       agent: agent.child,
       gateways: gateways.all,
+      redis: gateways.redis,
+      proxy: gateways.proxy,
       [Symbol.asyncDispose]: () => site[Symbol.asyncDispose](),
     };
   } catch (error) {

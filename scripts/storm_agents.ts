@@ -84,6 +84,7 @@ async function runAgent(deviceId: number): Promise<never> {
       },
       open: () => undefined,
       cancel: () => undefined,
+      news: () => undefined,
     };
     try {
       return await serveOne(deviceId, ports, handlers, signal);

@@ -10,8 +10,6 @@ import { type DetachCounts, Detaches } from "./detaches.ts";
 import { type DialedGateway, GatewayDial } from "./gateway_dial.ts";
 import type { AgentPorts, AgentSettings } from "./ports.ts";
 import { type RunningTunnel, RunningTunnels } from "./running_tunnels.ts";
-import { runTunnel } from "./tunnel.ts";
-import { serveV1ControlLink } from "./v1_control_link.ts";
 import type { V1Past } from "./v1_registration.ts";
 
 /** What `status` shows of an agent; times in milliseconds since 1970. */
@@ -34,7 +32,12 @@ export interface AgentTunnel extends RunningTunnel {
 
 type AgentLinkState = Omit<AgentState, "tunnels" | "detaches">;
 
-/** Keeps one control link up and runs the tunnels that come over it. */
+/**
+ * Keeps one control link up and runs the tunnels that come over it.
+ *
+ * What serves a tunnel, or protocol 1, is loaded when it is needed: an agent
+ * that nobody has asked for anything does without 2 MB of memory.
+ */
 export class Agent {
   readonly #settings: AgentSettings;
   readonly #ports: AgentPorts;
@@ -107,6 +110,7 @@ export class Agent {
     try {
       const dialed = await this.#gateway.dial(signal);
       if (dialed.protocol === 1) {
+        const { serveV1ControlLink } = await import("./v1_control_link.ts");
         return await serveV1ControlLink(dialed, settings, ports, {
           registered: () => {
             stood();
@@ -125,6 +129,7 @@ export class Agent {
         open: (open, gatewayUrl, reply) =>
           this.#open(open, gatewayUrl, reply, scope),
         cancel: (tunnelId) => this.#cancels.get(tunnelId)?.(),
+        news: () => this.#detaches.takeNews(),
       }, signal);
     } catch (error) {
       const link = signal.aborted ? "stopped" : "connecting";
@@ -178,6 +183,7 @@ export class Agent {
       detaches: this.#detaches,
     };
     scope.go(async (signal) => {
+      const { runTunnel } = await import("./tunnel.ts");
       await runTunnel(request, this.#settings, this.#ports, signal);
       this.#cancels.delete(id);
       ended();

@@ -1,6 +1,7 @@
 import { withDeadline } from "../base/deadline.ts";
 import { Scope } from "../base/scope.ts";
 import {
+  type DetachNews,
   type FromGateway,
   type Hello,
   type Open,
@@ -31,6 +32,8 @@ export interface ControlHandlers {
   ) => void;
   /** The operator has left before its tunnel was open. */
   readonly cancel: (tunnelId: string) => void;
+  /** What the next heartbeat is to tell the gateway, if anything. */
+  readonly news: () => DetachNews | undefined;
 }
 
 /**
@@ -54,7 +57,7 @@ export async function serveControlLink(
     const welcome = await readWelcome(reader, ports, signal);
     handlers.welcomed(welcome, gatewayUrl);
     await using scope = new Scope(signal);
-    heard = beginHeartbeats(link, welcome, ports, scope);
+    heard = beginHeartbeats(link, welcome, handlers, ports, scope);
     heard();
     scope.go((signal) =>
       watchServices(services, settings.services, ports, (services) => {
@@ -123,15 +126,16 @@ async function readWelcome(
 function beginHeartbeats(
   link: Link,
   welcome: Welcome,
+  { news }: ControlHandlers,
   ports: AgentPorts,
   scope: Scope,
 ): () => void {
   const { promise: silence, reject } = Promise.withResolvers<never>();
   const watch = ports.heartbeats.watch({
-    beat: (echo) =>
-      link.send(JSON.stringify(
-        echo ? { type: "heartbeat", echo } : { type: "heartbeat" },
-      )),
+    beat: (echo) => {
+      const message = { type: "heartbeat", detaches: news() };
+      link.send(JSON.stringify(echo ? { ...message, echo } : message));
+    },
     paused: () => false,
     silent: (silentMs) => {
       const seconds = Math.round(silentMs / 1000);

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { DetachNews } from "../protocol/control.ts";
 
 /** How often tunnels have lost their links since the agent began. */
 export interface DetachCounts {
@@ -22,6 +23,9 @@ export class Detaches {
     expiredCount: 0,
   };
 
+  /** What the gateway was told of the counts. */
+  #told: DetachCounts = this.#counts;
+
   /** @param changed Told whenever a tunnel has lost its link, or has another. */
   constructor(clock: Clock, changed: () => void) {
     this.#clock = clock;
@@ -35,6 +39,16 @@ export class Detaches {
   /** Since when the tunnel is without a link; undefined: it has one. */
   sinceMs(tunnelId: string): number | undefined {
     return this.#sinceMs.get(tunnelId);
+  }
+
+  /** What the gateway has not been told yet, once; undefined: nothing. */
+  takeNews(): DetachNews | undefined {
+    const { expiredCount, replayedBytes } = this.#counts;
+    const expired = expiredCount - this.#told.expiredCount;
+    const newBytes = replayedBytes - this.#told.replayedBytes;
+    this.#told = this.#counts;
+    if (expired === 0 && newBytes === 0) return undefined;
+    return { expired, replayed_bytes: newBytes };
   }
 
   lost(tunnelId: string): void {

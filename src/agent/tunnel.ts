@@ -10,11 +10,9 @@ import type { ByteSocket } from "../transport/byte_socket.ts";
 import type { Link } from "../transport/link.ts";
 import { closeWithFault } from "../transport/link_end.ts";
 import { dialPatiently } from "../transport/reopen.ts";
-import {
-  type ResumePorts,
-  runStream,
-  type StreamResult,
-} from "../transport/stream_link.ts";
+import { runStream } from "../transport/stream_link.ts";
+import type { StreamResult } from "../transport/stream_ports.ts";
+import type { ResumePorts } from "../transport/way_back.ts";
 import type { Detaches } from "./detaches.ts";
 import { findService, openService } from "./open_service.ts";
 import type { AgentPorts, AgentSettings } from "./ports.ts";
@@ -58,6 +56,7 @@ export async function runTunnel(
       {
         ...ports,
         joined: () => undefined,
+        isScouting: true,
         resume: resumePorts(request, ports, settings),
         reopen: {
           dial: (signal) => ports.dial(streamDial(request, settings), signal),

@@ -10,8 +10,10 @@ import { Scope } from "../base/scope.ts";
 import { Fault } from "../protocol/fault.ts";
 import { randomHex } from "../protocol/id.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
+import { giveBackPages, shrinkHeap } from "../runtime/give_back_memory.ts";
 import { HttpsClient } from "../runtime/https_client.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
+import { allowJit, spareJit } from "../runtime/jit_policy.ts";
 import { portStates } from "../runtime/listening_ports.ts";
 import { networkAddresses } from "../runtime/network_addresses.ts";
 import { proxyFor, redactUrl } from "../runtime/proxy.ts";
@@ -30,12 +32,14 @@ import {
 import { openKeeper } from "./agent_keeper.ts";
 import { AgentNotices } from "./agent_notices.ts";
 import { startRenewal } from "./agent_renewal.ts";
+import { AgentRest } from "./agent_rest.ts";
 import { Retirement } from "./agent_retirement.ts";
 import { statusOf, waitingStatus } from "./agent_status.ts";
 import { awaitAgentConfig } from "./await_agent_config.ts";
 import { HandedConfig } from "./handed_config.ts";
 import { createLog } from "./log.ts";
 import { commandStarter } from "./command_starter.ts";
+import { HangUp } from "./hang_up.ts";
 import { type Options, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import { OwnStatus } from "./own_status.ts";
@@ -130,7 +134,7 @@ async function runUntil(
       startCommand: commandStarter(config.exec, watch.helper),
     }),
   );
-  const services = serviceTable(config, runner);
+  const services = await serviceTable(config, runner);
   const self = {
     instance: randomHex(),
     software: VERSION,
@@ -140,6 +144,8 @@ async function runUntil(
   const ports = agentPorts(config, identity, log);
   const woken = () => watch.hangUp.next;
   startRenewal(scope, config, { ...identity, ...ports, woken }, log);
+  const thrift = { allowJit, spareJit, shrinkHeap, giveBackPages };
+  const rest = new AgentRest({ clock: bunClock, ...thrift });
   const agent = new Agent({ ...config, ...self }, {
     ...ports,
     identityChanged: identity.changed,
@@ -147,6 +153,7 @@ async function runUntil(
     stateChanged: () => {
       notices.show(agent.state);
       retirement.show(agent.state);
+      rest.show(agent.state);
     },
   });
   log.info("agent.start", {
@@ -252,20 +259,6 @@ function agentPorts(
       );
     },
   };
-}
-
-/** SIGHUP, for whoever waits for the next one. */
-class HangUp {
-  #next = Promise.withResolvers<void>();
-
-  get next(): Promise<void> {
-    return this.#next.promise;
-  }
-
-  happen(): void {
-    this.#next.resolve();
-    this.#next = Promise.withResolvers();
-  }
 }
 
 /** The certificate on disk; a hang-up counts as a change of it. */

@@ -63,9 +63,11 @@ function linesOf(status: AgentStatus): string[] {
     ]),
   ));
   const { expired, replayed_bytes: replayedBytes, resumed } = status.detaches;
+  const away = tunnels.filter((tunnel) => tunnel.detached_since !== null);
+  const lostCount = resumed + expired + away.length;
   lines.push(
     "",
-    `links of tunnels lost: ${resumed + expired}, came back: ${resumed}, ` +
+    `links of tunnels lost: ${lostCount}, came back: ${resumed}, ` +
       `sent again: ${replayedBytes} bytes`,
   );
   return lines;

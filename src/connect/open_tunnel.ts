@@ -3,11 +3,9 @@ import { Fault } from "../protocol/fault.ts";
 import { STREAM_SUBPROTOCOL } from "../protocol/version.ts";
 import type { ByteSocket } from "../transport/byte_socket.ts";
 import type { Link } from "../transport/link.ts";
-import {
-  type ResumePorts,
-  runStream,
-  type StreamCounts,
-} from "../transport/stream_link.ts";
+import { runStream } from "../transport/stream_link.ts";
+import type { StreamCounts } from "../transport/stream_ports.ts";
+import type { ResumePorts } from "../transport/way_back.ts";
 import type { OperatorPorts } from "./ports.ts";
 import { runV1Tunnel } from "./v1_tunnel.ts";
 
@@ -105,7 +103,7 @@ async function runOver(
     dial: (signal: AbortSignal) => dialConnect(target, ports, signal),
     random: ports.random,
   };
-  const streamPorts = { ...ports, joined, resume, reopen };
+  const streamPorts = { ...ports, joined, resume, reopen, isScouting: true };
   const result = await runStream(socket, link, streamPorts, signal);
   if (result.fault) throw result.fault;
   return result;

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { withDeadline } from "../base/deadline.ts";
 import { plainText } from "../base/text.ts";
 import {
+  type DetachNews,
   type FromAgent,
   type HeartbeatValues,
   type Hello,
@@ -30,6 +31,8 @@ export interface AgentSessionPorts {
   readonly welcome: (hello: Hello) => Promise<Welcome>;
   /** The services of the device, or their states, have changed. */
   readonly servicesChanged: (session: AgentSession) => void;
+  /** What has become of its tunnels without a link, as it says. */
+  readonly detached: (news: DetachNews) => void;
 }
 
 /** What became of a tunnel that the agent was asked for. */
@@ -102,7 +105,10 @@ export class AgentSession implements DeviceSession {
   /** Serves the link until it ends. Returns why it ended. Never rejects. */
   async serve(signal: AbortSignal): Promise<Fault> {
     try {
-      for (;;) this.#take(parseFromAgent(await this.#reader.next(signal)));
+      await this.#reader.each(
+        (message) => this.#take(parseFromAgent(message)),
+        signal,
+      );
     } catch (error) {
       this.end(Fault.from(error));
     }
@@ -133,6 +139,7 @@ export class AgentSession implements DeviceSession {
    * @throws `signal.reason` once aborted; the agent is then told.
    */
   async open(request: Omit<Open, "type">, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     if (this.#ended) {
       throw new Fault("deviceOffline", "The device's link has ended");
     }
@@ -186,6 +193,7 @@ export class AgentSession implements DeviceSession {
           ),
         );
       case "heartbeat":
+        if (message.detaches) this.#ports.detached(message.detaches);
         // Whoever asks and does not read has enough to hear.
         if (message.echo && this.#link.bufferedBytes === 0) {
           this.#send({ type: "heartbeat" });

@@ -106,12 +106,10 @@ export class Door {
    *
    * @throws {Fault} Why it was.
    */
-  async auditing(visitor: Visitor, serve: () => Promise<void>): Promise<void> {
-    try {
-      await serve();
-    } catch (error) {
+  auditing<T>(visitor: Visitor, serve: () => Promise<T>): Promise<T> {
+    return Promise.try(serve).catch((error: unknown) => {
       throw this.refuse(visitor, visitor.path, error);
-    }
+    });
   }
 
   /** Writes down that `caller` was refused, and returns why as a fault. */

@@ -20,6 +20,7 @@ import {
 import { managerCaller } from "./manager_caller.ts";
 import type { ManagerCaller } from "./manager_pages.ts";
 import { Meetings } from "./meetings.ts";
+import { misfit } from "./misfit.ts";
 import { OpenLinks } from "./open_links.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { Refusal } from "./refusal_limiter.ts";
@@ -191,7 +192,7 @@ export class Gateway {
 
   async #visit(visitor: Visitor): Promise<void> {
     const route = this.#routeOf(visitor);
-    const fault = this.#misfit(visitor, route);
+    const fault = misfit(visitor, route, this.#draining);
     if (!route || fault) {
       const why = fault ?? new Fault("internal", "There is no route");
       this.#ports.metrics.linkRefused(why.code);
@@ -205,8 +206,9 @@ export class Gateway {
       const full = Fault.from(error);
       return visitor.refuse(statusOf(full.code), full);
     }
-    using _slot = slot;
-    await this.#serve(visitor, route);
+    // Not awaited, here and below: a frame that waits as long as the link
+    // keeps all that it has seen, the caller's request among it.
+    return holding(slot, this.#serve(visitor, route));
   }
 
   async #serve(visitor: Visitor, route: Route): Promise<void> {
@@ -217,25 +219,31 @@ export class Gateway {
       this.#log.warn("link.left", { path: visitor.path }, error);
       return;
     }
-    await this.#serveLink(link, route, visitor, () => {
+    return this.#serveLink(link, route, visitor, () => {
       const { path } = visitor;
       return this.#door.admit(visitor, path, route.role);
     });
   }
 
-  async #serveLink(
+  #serveLink(
     link: Link,
     route: Route,
     visitor: Visitor,
     admit: () => Admitted,
   ): Promise<void> {
-    try {
-      await route.serve(link, admit(), visitor, this.#stop.signal);
-    } catch (error) {
+    const { signal } = this.#stop;
+    const serving = Promise.try(() =>
+      route.serve(link, admit(), visitor, signal)
+    );
+    return this.#ending(link, serving);
+  }
+
+  #ending(link: Link, serving: Promise<void>): Promise<void> {
+    return serving.catch((error: unknown) => {
       const fault = Fault.from(error);
       if (fault.code === "internal") this.#log.error("gateway.bug", {}, error);
       closeWithFault(link, fault);
-    }
+    });
   }
 
   /** A link of our own to our own door, for who speaks protocol 1. */
@@ -246,30 +254,6 @@ export class Gateway {
     const visitor = selfVisitor(request, caller);
     this.#track(this.#serveLink(far, route, visitor, () => caller));
     return near;
-  }
-
-  /** Why a handshake is not one for us, before anybody is believed. */
-  #misfit(visitor: Visitor, route: Route | undefined): Fault | undefined {
-    if (!route) {
-      return new Fault("gatewayRefused", `There is nothing at this path`, {
-        hint: "Links begin at /tunnel",
-      });
-    }
-    if (this.#draining) {
-      return new Fault("gatewayDraining", "The gateway is stopping", {
-        hint: "Try again",
-        retryAfterMs: 1_000,
-      });
-    }
-    const { subprotocol } = route;
-    if (subprotocol && !visitor.subprotocols.includes(subprotocol)) {
-      return new Fault(
-        "versionUnsupported",
-        `Cannot speak with a peer that does not offer ${subprotocol}`,
-        { hint: "Upgrade the peer" },
-      );
-    }
-    return undefined;
   }
 
   #routePorts(): RoutePorts {
@@ -296,4 +280,9 @@ export class Gateway {
       this.#tunnels.delete(tunnel);
     }
   }
+}
+
+/** On its own: a closure in an async function keeps all its parameters. */
+function holding(slot: Disposable, serving: Promise<void>): Promise<void> {
+  return serving.finally(() => slot[Symbol.dispose]());
 }

@@ -10,11 +10,11 @@ import type { Link } from "../transport/link.ts";
 import type { Visitor } from "../transport/visitor.ts";
 import type { Admitted } from "./admit.ts";
 import type { Door } from "./door.ts";
-import { serveAgent } from "./serve_agent.ts";
 import { serveOperator, type ServeOperatorPorts } from "./serve_operator.ts";
 import { serveResume } from "./serve_resume.ts";
-import type { ServeSessionPorts } from "./serve_session.ts";
+import { serveSession, type ServeSessionPorts } from "./serve_session.ts";
 import { serveStream } from "./serve_stream.ts";
+import { welcomeAgent } from "./welcome_agent.ts";
 
 /** One kind of link: who may open it, and what serves it. */
 export interface Route {
@@ -43,8 +43,14 @@ export function gatewayRoutes(ports: RoutePorts): ReadonlyMap<string, Route> {
     [CONTROL_PATH, {
       subprotocol: CONTROL_SUBPROTOCOL,
       role: "agent",
-      serve: (link, agent, visitor, signal) =>
-        door.auditing(visitor, () => serveAgent(link, agent, ports, signal)),
+      serve: async (link, agent, visitor, signal) => {
+        const session = await door.auditing(
+          visitor,
+          () => welcomeAgent(link, agent, ports, signal),
+        );
+        // Not awaited: the caller's request would be kept as long as its link.
+        return serveSession(session, agent, ports, signal);
+      },
     }],
     [STREAM_PATH, {
       subprotocol: STREAM_SUBPROTOCOL,

@@ -1,3 +1,4 @@
+import type { DetachNews } from "../protocol/control.ts";
 import { type FaultCode, FAULTS } from "../protocol/fault.ts";
 import { Counter } from "./counter.ts";
 import { Histogram } from "./histogram.ts";
@@ -54,6 +55,16 @@ export class GatewayMetrics {
   readonly #resumesExpired = new Counter(
     `${PREFIX}resumes_expired_total`,
     "Ends that came back, and were sent away because the other one did not",
+    {},
+  );
+  readonly #detachesExpired = new Counter(
+    `${PREFIX}detaches_expired_total`,
+    "Tunnels that agents gave up because no new link stood in time",
+    {},
+  );
+  readonly #replayedBytes = new Counter(
+    `${PREFIX}replayed_bytes_total`,
+    "Bytes that agents have sent once more after a lost link",
     {},
   );
   readonly #tunnelsRefused = new Counter(
@@ -127,6 +138,12 @@ export class GatewayMetrics {
     this.#resumesExpired.add({});
   }
 
+  /** An agent says what has become of its tunnels without a link. */
+  agentDetached(news: DetachNews): void {
+    this.#detachesExpired.add({}, news.expired);
+    this.#replayedBytes.add({}, news.replayed_bytes);
+  }
+
   tunnelRefused(code: FaultCode): void {
     this.#tunnelsRefused.add({ code });
   }
@@ -182,6 +199,8 @@ export class GatewayMetrics {
       this.#tunnelsOpened.text(),
       this.#tunnelsResumed.text(),
       this.#resumesExpired.text(),
+      this.#detachesExpired.text(),
+      this.#replayedBytes.text(),
       this.#tunnelsRefused.text(),
       this.#linksRefused.text(),
       this.#linksClosed.text(),

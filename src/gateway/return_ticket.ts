@@ -47,5 +47,5 @@ export async function makeReturnTicket(
   };
   const token = await resumeTokens.issue(claims);
   if (token.length > RESUME_TOKEN_MAX_CHARS) return {};
-  return { resume_token: token, detach_ms: detachMs };
+  return { "resume_token": token, "detach_ms": detachMs };
 }

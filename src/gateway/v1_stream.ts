@@ -4,11 +4,9 @@ import type { WindowBudget } from "../stream/window_budget.ts";
 import type { ByteSocket } from "../transport/byte_socket.ts";
 import type { Link } from "../transport/link.ts";
 import type { UnreadBytes } from "../transport/unread_bytes.ts";
-import {
-  type ResumePorts,
-  runStream,
-  type StreamResult,
-} from "../transport/stream_link.ts";
+import { runStream } from "../transport/stream_link.ts";
+import type { StreamResult } from "../transport/stream_ports.ts";
+import type { ResumePorts } from "../transport/way_back.ts";
 import type { Admitted } from "./admit.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { SelfDial } from "./self_dial.ts";

@@ -78,6 +78,21 @@ export const heartbeatMessageSchema = z.object({
   echo: z.boolean().optional(),
 });
 
+/** So many at most in one message: whoever says more counts wrongly. */
+const countSchema = z.int().min(0).max(2 ** 48);
+
+/** What has become of tunnels without a link since the last such message. */
+const detachNewsSchema = z.object({
+  /** The detach time was over before a new link stood. */
+  expired: countSchema,
+  replayed_bytes: countSchema,
+});
+export type DetachNews = z.infer<typeof detachNewsSchema>;
+
+const agentHeartbeatSchema = heartbeatMessageSchema.extend({
+  detaches: detachNewsSchema.optional(),
+});
+
 export const welcomeSchema = z.object({
   type: z.literal("welcome"),
   version: z.int(),
@@ -118,7 +133,7 @@ const fromAgentSchema = z.discriminatedUnion("type", [
   servicesSchema,
   openedSchema,
   refusedSchema,
-  heartbeatMessageSchema,
+  agentHeartbeatSchema,
 ]);
 export type FromAgent = z.infer<typeof fromAgentSchema>;
 

@@ -37,6 +37,9 @@ export const DETACH_MAX_MS = 1_800_000;
 /** Longest piece of a remote command's output in one frame. */
 export const EXEC_OUTPUT_MAX_BYTES = 32 * 1024;
 
+/** Largest message of protocol 1, which its peers agree on. */
+export const V1_MESSAGE_MAX_BYTES = 10_000_000;
+
 /** Longest JSON in a frame of a remote command. */
 export const EXEC_JSON_MAX_BYTES = 64 * 1024;
 
@@ -56,7 +59,7 @@ export const HELLO_TIMEOUT_MS = 10_000;
  * How long an end that comes back waits for the other one, before it is sent
  * to try again: two that wait at different places meet soon.
  */
-export const MEETING_TIMEOUT_MS = 4_000;
+export const MEETING_TIMEOUT_MS = 2_000;
 
 /** How long from an operator's request to `opened` or a reason why not. */
 export const OPEN_TIMEOUT_MS = 10_000;

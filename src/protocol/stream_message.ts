@@ -38,6 +38,8 @@ const ackSchema = z.object({
   type: z.literal("ack"),
   offset: offsetSchema,
   window_bytes: z.int().min(0).max(WINDOW_MAX_BYTES),
+  /** The sender needs nothing more: its own end was acknowledged, too. */
+  complete: z.boolean().optional(),
 });
 
 /**

@@ -11,9 +11,6 @@ import { deviceIdSchema } from "./id.ts";
  * other what the other does not know for years, and go on.
  */
 
-/** Largest message of protocol 1, which its peers agree on. */
-export const V1_MESSAGE_MAX_BYTES = 10_000_000;
-
 /** Ids are whatever a peer has made up: `cli-<uuid>`, for example. */
 const V1_ID_MAX_CHARS = 128;
 const V1_NAME_MAX_CHARS = 512;

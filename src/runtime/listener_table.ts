@@ -6,6 +6,9 @@ export type ListenerTable = ReadonlySet<string>;
 /** TCP_LISTEN of the kernel, as /proc shows it (proc(5)). */
 const LISTEN_STATE = "0A";
 
+/** TCP_SYN_RECV: before Linux 4.4 such rows stand below their listener. */
+const SYN_RECV_STATE = "03";
+
 const ANY_IPV4 = "0.0.0.0";
 const ANY_IPV6 = "::";
 
@@ -35,6 +38,18 @@ export function parseProcNetTcp(text: string): ListenerTable {
     add(table, addressOfHex(hex), Number.parseInt(port, 16));
   }
   return table;
+}
+
+/**
+ * Whether the last whole row of `text`, a beginning of `/proc/net/tcp` or
+ * `/proc/net/tcp6`, is no listener's: then none comes after it.
+ */
+export function endsListeners(text: string): boolean {
+  const end = text.lastIndexOf("\n");
+  const row = text.slice(text.lastIndexOf("\n", end - 1) + 1, end);
+  const [number = "", , , state = ""] = row.trim().split(/\s+/);
+  return /^[0-9]+:$/.test(number) &&
+    ![LISTEN_STATE, SYN_RECV_STATE].includes(state);
 }
 
 /**

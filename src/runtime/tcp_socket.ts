@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { freeRead, noteRead } from "../base/read_memory.ts";
 import { Fault } from "../protocol/fault.ts";
 import { printSocketAddress } from "../protocol/socket_address.ts";
 import type {
@@ -140,6 +141,7 @@ class TcpSocket implements ByteSocket {
     if (socket.writableEnded) throw new Error("Cannot write after end()");
     if (!socket.writable) return false; // Never taken: `closed` says why.
     const taken = socket.write(chunk);
+    if (socket.writableLength === 0) freeRead(chunk);
     if (!taken) this.#drainDue = true;
     return taken;
   }
@@ -169,6 +171,7 @@ class TcpSocket implements ByteSocket {
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
+    noteRead(chunk);
     this.#handlers?.data(chunk);
   };
 

@@ -1,7 +1,9 @@
 import WebSocket from "ws";
 import { Fault } from "../protocol/fault.ts";
-import { STREAM_MESSAGE_MAX_BYTES } from "../protocol/limits.ts";
-import { V1_MESSAGE_MAX_BYTES } from "../protocol/v1_message.ts";
+import {
+  STREAM_MESSAGE_MAX_BYTES,
+  V1_MESSAGE_MAX_BYTES,
+} from "../protocol/limits.ts";
 import { answerFault } from "../transport/answer_fault.ts";
 import type { Link } from "../transport/link.ts";
 import { dialFault } from "./dial_fault.ts";

@@ -1,4 +1,5 @@
 import type { WebSocket } from "ws";
+import { noteRead } from "../base/read_memory.ts";
 import { FAULTS } from "../protocol/fault.ts";
 import {
   CLOSE_TIMEOUT_MS,
@@ -105,6 +106,7 @@ export class WsLink implements Link {
   readonly #onMessage = (data: unknown, isBinary: boolean): void => {
     // `ws` hands out Buffers, each with memory of its own.
     const bytes = data as Buffer;
+    noteRead(bytes);
     const message = isBinary ? bytes : bytes.toString("utf8");
     if (this.#handlers) return this.#handlers.message(message);
     this.#early.push(message);

@@ -5,10 +5,13 @@ import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import { WebSocketServer } from "ws";
 import { Fault } from "../protocol/fault.ts";
-import { STREAM_MESSAGE_MAX_BYTES } from "../protocol/limits.ts";
-import { V1_MESSAGE_MAX_BYTES } from "../protocol/v1_message.ts";
+import {
+  STREAM_MESSAGE_MAX_BYTES,
+  V1_MESSAGE_MAX_BYTES,
+} from "../protocol/limits.ts";
 import type { Link } from "../transport/link.ts";
 import type { Caller, PeerCertificate, Visitor } from "../transport/visitor.ts";
+import { acceptFrames } from "./accept_frames.ts";
 import { plainAddress } from "./plain_address.ts";
 import { RequestTimers } from "./request_timers.ts";
 import { WsLink } from "./ws_link.ts";
@@ -106,7 +109,7 @@ function newHttpServer(ports: ServerPorts, timers: RequestTimers): Server {
   const http = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, listener);
   http.on("upgrade", (request, socket: Duplex, head) => {
     // A peer that resets while we think must not be an unhandled error.
-    socket.on("error", () => socket.destroy());
+    socket.on("error", destroySocket);
     timers.stop(request.socket);
     // The base only completes a relative reference; nothing of it is used.
     const url = URL.parse(request.url ?? "", "http://localhost");
@@ -114,7 +117,7 @@ function newHttpServer(ports: ServerPorts, timers: RequestTimers): Server {
     const accept = (subprotocol: string | undefined) => {
       if (subprotocol !== undefined) chosen.set(request, subprotocol);
       const server = subprotocol === undefined ? v1WebSockets : webSockets;
-      return upgrade(server, request, socket, head);
+      return upgrade(server, request, socket, head, subprotocol);
     };
     ports.visit(visitorOf(request, url, socket, accept));
   });
@@ -125,24 +128,37 @@ function newHttpServer(ports: ServerPorts, timers: RequestTimers): Server {
   return http;
 }
 
+/** One for all: a closure would keep the request as long as the link. */
+function destroySocket(this: Duplex): void {
+  this.destroy();
+}
+
 function upgrade(
   webSockets: WebSocketServer,
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
+  subprotocol: string | undefined,
 ): Promise<Link> {
   return new Promise((resolve, reject) => {
     if (socket.destroyed) {
       return reject(new Fault("linkLost", "The caller left before an answer"));
     }
-    socket.once(
-      "close",
-      () =>
-        reject(new Fault("linkLost", "The caller left during the handshake")),
-    );
+    const left = () =>
+      reject(new Fault("linkLost", "The caller left during the handshake"));
+    socket.once("close", left);
     const peerAddress = plainAddress(request.socket.remoteAddress);
+    const own = subprotocol === undefined
+      ? undefined
+      : acceptFrames(request, socket, head, subprotocol, peerAddress);
+    if (own) {
+      socket.off("close", left);
+      return resolve(own);
+    }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       (socket as Socket).setNoDelay?.(true);
+      // It would keep the request as long as the link.
+      socket.off("close", left);
       resolve(new WsLink(webSocket, peerAddress));
     });
   });

@@ -1,8 +1,18 @@
 import { Fault } from "../protocol/fault.ts";
-import { STREAM_MESSAGE_MAX_BYTES } from "../protocol/limits.ts";
+import {
+  STREAM_MESSAGE_MAX_BYTES,
+  WINDOW_INITIAL_BYTES,
+} from "../protocol/limits.ts";
 import type { EndMessage } from "../protocol/stream_message.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import type { WindowBudget } from "./window_budget.ts";
+
+/**
+ * What has been taken for so long is acknowledged, however little it is: on a
+ * slow line a quarter of the window is half a minute, and the sender would
+ * begin to doubt its link (docs/adr/0019).
+ */
+const ACK_AFTER_MS = 1_000;
 
 /** What the receiving half makes happen. */
 export interface ReceiveSink {
@@ -33,6 +43,8 @@ export class ReceiveHalf {
   #receivedOffset = 0;
   #deliveredOffset = 0;
   #grantedOffset = 0;
+  #grantedAtMs = 0;
+  #saidWindowBytes = WINDOW_INITIAL_BYTES;
 
   constructor(sink: ReceiveSink, budget: WindowBudget) {
     this.#sink = sink;
@@ -101,6 +113,11 @@ export class ReceiveHalf {
     this.#acknowledge(nowMs);
   }
 
+  /** Acknowledges the end once more: something else is to be said with it. */
+  repeatAck(): void {
+    this.#sendAck(this.#receivedOffset + 1);
+  }
+
   close(): void {
     this.#state = "closed";
     this.#window.release();
@@ -127,7 +144,12 @@ export class ReceiveHalf {
     if (this.#state === "ended") return this.#deliverEnd();
     if (this.#state !== "open") return;
     const freshBytes = this.#deliveredOffset - this.#grantedOffset;
-    if (freshBytes < this.#window.sizeBytes / 4) return;
+    // Of the window that the sender knows: it may have no more to send, while
+    // ours has grown to a multiple of that.
+    const isMuch = freshBytes >= this.#saidWindowBytes / 4;
+    const isOld = freshBytes > 0 && nowMs - this.#grantedAtMs >= ACK_AFTER_MS;
+    if (!isMuch && !isOld) return;
+    this.#grantedAtMs = nowMs;
     this.#window.grant(this.#deliveredOffset, this.#receivedOffset, nowMs);
     this.#sendAck(this.#deliveredOffset);
   }
@@ -143,6 +165,7 @@ export class ReceiveHalf {
   #sendAck(offset: number): void {
     this.#grantedOffset = offset;
     const windowBytes = this.#window.sizeBytes;
+    this.#saidWindowBytes = windowBytes;
     this.#sink.sendMessage({ type: "ack", offset, window_bytes: windowBytes });
   }
 }

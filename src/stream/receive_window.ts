@@ -1,8 +1,18 @@
 import { WINDOW_INITIAL_BYTES, WINDOW_MAX_BYTES } from "../protocol/limits.ts";
 import type { WindowBudget } from "./window_budget.ts";
 
-/** Room for a window that has just been proven too small: ours to choose. */
-const GROWTH_FACTOR = 2;
+/**
+ * Room for a window that has just been proven too small, and for the round
+ * trips in which a lost packet holds up all behind it: ours to choose.
+ */
+const GROWTH_FACTOR = 4;
+
+/**
+ * Where the round is short, a loss is soon mended, and what is under way waits
+ * for processes: more of it only makes their other tunnels wait.
+ */
+const SHORT_ROUND_MS = 5;
+const SHORT_GROWTH_FACTOR = 2;
 
 /** From a grant until the first byte that only this grant allowed. */
 interface Round {
@@ -15,7 +25,7 @@ interface Round {
 /**
  * How many bytes the other side may have under way.
  *
- * Grows to twice the bandwidth-delay product, as measured here: the time from
+ * Grows to four times the bandwidth-delay product, twice on a short path, as measured here: the time from
  * a grant to the first byte beyond the previous limit is never less than the
  * round trip, and the bytes that came meanwhile over that time are the rate.
  * A fast local path thus keeps a small window, a long one gets what it fills.
@@ -61,9 +71,10 @@ export class ReceiveWindow {
     const rate = (receivedOffset - round.startOffset) / elapsedMs;
     this.#roundTripMinMs = Math.min(this.#roundTripMinMs, elapsedMs);
     this.#rateMaxBytesPerMs = Math.max(this.#rateMaxBytesPerMs, rate);
-    this.#growTo(
-      GROWTH_FACTOR * this.#rateMaxBytesPerMs * this.#roundTripMinMs,
-    );
+    const factor = this.#roundTripMinMs < SHORT_ROUND_MS
+      ? SHORT_GROWTH_FACTOR
+      : GROWTH_FACTOR;
+    this.#growTo(factor * this.#rateMaxBytesPerMs * this.#roundTripMinMs);
   }
 
   /** Gives the process back what this window took. */

@@ -11,7 +11,7 @@ import type { WindowBudget } from "./window_budget.ts";
  *
  * Grows with the window as long as the process has something left, and never
  * shrinks. Where it stays below, the stream is slower and nothing else: a
- * receiver measures what comes, and grants no more than twice that.
+ * receiver measures what comes, and grants no more than four times that.
  */
 export class ReplayAllowance {
   readonly #budget: WindowBudget;

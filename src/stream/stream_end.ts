@@ -33,6 +33,9 @@ export class StreamEnd {
   readonly #send: SendHalf;
   readonly #receive: ReceiveHalf;
   #link: LinkState = "up";
+  /** Whether we have said, and heard, that all is there. */
+  #saidComplete = false;
+  #heardComplete = false;
   /** The local program broke off while there was no link to say so. */
   #untold: Fault | undefined;
   #finished = false;
@@ -49,7 +52,16 @@ export class StreamEnd {
   ) {
     this.#sink = sink;
     this.#send = new SendHalf(sink, WINDOW_INITIAL_BYTES, sendBudget);
-    this.#receive = new ReceiveHalf(sink, budget);
+    this.#receive = new ReceiveHalf({
+      deliver: (chunk) => sink.deliver(chunk),
+      endLocal: () => sink.endLocal(),
+      sendMessage: (message) => sink.sendMessage(this.#signed(message)),
+    }, budget);
+  }
+
+  /** The other end has said that it needs nothing more of us. */
+  get isPeerComplete(): boolean {
+    return this.#heardComplete;
   }
 
   /** Bytes sent, received, kept for a new link, and the window granted. */
@@ -146,6 +158,7 @@ export class StreamEnd {
     if (this.#finished) return;
     switch (message.type) {
       case "ack":
+        this.#heardComplete ||= message.complete === true;
         this.#send.acknowledged(message.offset, message.window_bytes);
         return this.#finishIfDone();
       case "end":
@@ -169,6 +182,7 @@ export class StreamEnd {
    */
   peerFinished(): void {
     const isAll = this.#send.isAllSent && this.#receive.isDelivered;
+    this.#heardComplete = true;
     const early = new Fault(
       "linkLost",
       "The other end left before all was said",
@@ -182,8 +196,21 @@ export class StreamEnd {
   }
 
   #finishIfDone(): void {
-    if (!this.#send.isAcknowledged) return;
-    if (this.#receive.isDelivered) this.#finish(undefined);
+    if (!this.#isComplete) return;
+    // Two that end at once have acknowledged before they knew.
+    if (!this.#saidComplete && !this.#heardComplete) this.#receive.repeatAck();
+    this.#finish(undefined);
+  }
+
+  get #isComplete(): boolean {
+    return this.#send.isAcknowledged && this.#receive.isDelivered;
+  }
+
+  /** Says with our last acknowledgement that we need nothing more. */
+  #signed(message: EndMessage): EndMessage {
+    if (message.type !== "ack" || !this.#isComplete) return message;
+    this.#saidComplete = true;
+    return { ...message, complete: true };
   }
 
   #finish(fault: Fault | undefined): void {

@@ -2,7 +2,7 @@ import type { Fault } from "../protocol/fault.ts";
 
 /** What the owner of a byte socket wants to hear, in order. */
 export interface ByteSocketHandlers {
-  /** The hearer may keep `chunk`. */
+  /** `chunk` is given away. */
   data(chunk: Uint8Array): void;
   /** The peer will send no more; our side stays open. */
   end(): void;
@@ -21,7 +21,10 @@ export interface ByteSocket {
   /** Begins to deliver; what came before waits in the kernel. */
   handle(handlers: ByteSocketHandlers): void;
 
-  /** Queues `chunk`. False: wait for `drain` before counting it as taken. */
+  /**
+   * Queues `chunk`, which is given away: if it was read from a link, it is
+   * gone. False: wait for `drain` before counting it as taken.
+   */
   write(chunk: Uint8Array): boolean;
 
   /** Ends our direction after what is queued. Reading goes on. */

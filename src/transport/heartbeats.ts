@@ -1,8 +1,11 @@
 import type { Clock } from "../base/clock.ts";
 import type { HeartbeatValues } from "../protocol/control.ts";
+import { Doubt, type Doubter } from "./doubt.ts";
 
 /** How often the books are looked through: ours to choose. */
 const TICK_MS = 1_500;
+/** And while somebody wants to know early. */
+const DOUBT_TICK_MS = 500;
 /** A tick this late means that the machine, or this process, has slept. */
 const ASLEEP_AFTER_MS = 3_000;
 /** How long an answer may take after a sleep, before the link counts as dead. */
@@ -16,12 +19,16 @@ export interface Watched {
   paused(): boolean;
   /** The peer has been silent for too long. Called once. */
   silent(silentMs: number): void;
+  /** Who wants to know long before that; undefined: nobody does. */
+  readonly doubter?: Doubter | undefined;
 }
 
 /** What the owner of a link tells the heartbeats. */
 export interface Watch {
   /** Any byte is life. Cheap enough for every message. */
   heard(): void;
+  /** As above; it may be the answer that the peer was asked for. */
+  answered(): void;
   /** Must be called when the link ends. */
   stop(): void;
 }
@@ -63,6 +70,7 @@ export class Heartbeats {
     this.#entries.add(entry);
     return {
       heard: () => entry.heard(),
+      answered: () => entry.heard(true),
       stop: () => void this.#entries.delete(entry),
     };
   }
@@ -73,16 +81,24 @@ export class Heartbeats {
     for (;;) {
       const monotonicMs = this.#clock.now();
       const wallMs = this.#clock.wallNow();
-      await this.#clock.sleep(TICK_MS, signal);
+      const tickMs = this.#tickMs();
+      await this.#clock.sleep(tickMs, signal);
       const sleptMs = Math.max(
         this.#clock.now() - monotonicMs,
         this.#clock.wallNow() - wallMs,
       );
       const lastNetwork = network;
       network = this.#network();
-      const slept = sleptMs > TICK_MS + ASLEEP_AFTER_MS;
+      const slept = sleptMs > tickMs + ASLEEP_AFTER_MS;
       this.#tick(slept, network !== lastNetwork);
     }
+  }
+
+  #tickMs(): number {
+    for (const { watched } of this.#entries) {
+      if (watched.doubter) return DOUBT_TICK_MS;
+    }
+    return TICK_MS;
   }
 
   #tick(slept: boolean, moved: boolean): void {
@@ -103,6 +119,7 @@ class Entry {
   readonly watched: Watched;
   readonly #values: HeartbeatValues;
   readonly #clock: Clock;
+  readonly #doubt: Doubt | undefined;
   #heardAtMs: number;
   #saidAtMs: number;
   /** Set while an answer is due that proves the link alive. */
@@ -114,17 +131,21 @@ class Entry {
     this.#clock = clock;
     this.#heardAtMs = clock.now();
     this.#saidAtMs = this.#heardAtMs;
+    const { doubter } = watched;
+    this.#doubt = doubter && new Doubt(doubter, this.#heardAtMs);
   }
 
-  heard(): void {
+  heard(isAnswer = false): void {
     this.#heardAtMs = this.#clock.now();
     this.#probedAtMs = undefined;
+    this.#doubt?.heard(this.#heardAtMs, isAnswer);
   }
 
   woke(afterSleep: AfterSleep): void {
     if (afterSleep === "forgive") return this.heard();
     // An answer that was due before could not come while we slept.
     this.#probedAtMs = undefined;
+    this.#doubt?.forgive(this.#clock.now());
     this.probe();
   }
 
@@ -146,6 +167,11 @@ class Entry {
       ? silentMs >= this.#values.timeout_ms
       : nowMs - this.#probedAtMs >= PROBE_TIMEOUT_MS;
     if (isDead) return silentMs;
+    if (this.#doubt?.tick(nowMs)) {
+      this.#saidAtMs = nowMs;
+      this.watched.beat(true);
+      return undefined;
+    }
     // The next tick may come late by one: rather early than late.
     if (nowMs - this.#saidAtMs + TICK_MS > this.#values.interval_ms) {
       this.#saidAtMs = nowMs;

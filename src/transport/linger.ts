@@ -109,8 +109,10 @@ class Lingerer implements LegOwner, WayBackOwner {
       offset: this.#farewell.receivedOffset,
       // Nothing follows that would need it.
       window_bytes: 0,
+      complete: true,
     }));
-    leg?.close(undefined);
+    // It says goodbye when it has that, and stays if it has not.
+    leg?.awaitGoodbye(this.#ports.lingerMs, this.#over.signal);
   }
 
   /** What it sends again, because it does not know yet that we have it. */

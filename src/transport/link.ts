@@ -34,7 +34,11 @@ export interface Link {
    */
   handle(handlers: LinkHandlers): void;
 
-  /** Queues `message`; does nothing once the link is closing. */
+  /**
+   * Queues `message`, which is given away: it may be read until it has gone,
+   * and is forgotten then if it came from another link.
+   * Does nothing once the link is closing.
+   */
   send(message: string | Uint8Array): void;
 
   /**

@@ -22,9 +22,9 @@ const PASSING: readonly FaultCode[] = [
 
 /** What is used to come back with, once the two ends are joined. */
 export interface ReturnTicket {
-  readonly resume_token?: string | undefined;
+  readonly "resume_token"?: string | undefined;
   /** How long each end waits for the other, in milliseconds. */
-  readonly detach_ms?: number | undefined;
+  readonly "detach_ms"?: number | undefined;
 }
 
 /** How an end asks once more whose link was lost before it was joined. */

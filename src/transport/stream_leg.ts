@@ -9,6 +9,7 @@ import {
   parseStreamMessage,
   type StreamMessage,
 } from "../protocol/stream_message.ts";
+import type { Doubter } from "./doubt.ts";
 import type { Heartbeats, Watch } from "./heartbeats.ts";
 import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
 import { closeNormally, closeWithFault, faultOfEnd } from "./link_end.ts";
@@ -41,6 +42,8 @@ export interface LegOwner {
    * @param isHeard It closed with a goodbye: ours was heard, if we said one.
    */
   legClosed(leg: StreamLeg, fault: Fault, isHeard: boolean): void;
+  /** Returns who wants to know of doubts about `leg`. */
+  doubter?(leg: StreamLeg): Doubter | undefined;
 }
 
 export interface LegPorts {
@@ -53,9 +56,16 @@ export interface LegPorts {
  *
  *     joining --joined--> open            the stream's first link
  *     joining --joined--> resuming --resume--> open     any other
+ *     open --awaitGoodbye()--> leaving
  *     any --close()--> closing --> closed;   any --> closed
  */
-type LegState = "joining" | "resuming" | "open" | "closing" | "closed";
+type LegState =
+  | "joining"
+  | "resuming"
+  | "open"
+  | "leaving"
+  | "closing"
+  | "closed";
 
 /** One link of a stream, from its handshake to its end. */
 export class StreamLeg implements LinkHandlers {
@@ -65,6 +75,8 @@ export class StreamLeg implements LinkHandlers {
   /** What we have when this link is not the first; undefined: it is. */
   readonly #resumeOffset: (() => number) | undefined;
   readonly #joinDeadline = new AbortController();
+  /** Aborts when it has closed. */
+  readonly #gone = new AbortController();
   #state: LegState = "joining";
   #watch: Watch | undefined;
 
@@ -104,12 +116,26 @@ export class StreamLeg implements LinkHandlers {
     else closeNormally(this.#link);
   }
 
+  /**
+   * All is said, and the other end may not have heard it. Says goodbye once
+   * it has, unless it does so itself; `legClosed` follows.
+   *
+   * @param ms For so long at most; less if `signal` aborts.
+   */
+  awaitGoodbye(ms: number, signal: AbortSignal): void {
+    this.#state = "leaving";
+    const either = AbortSignal.any([signal, this.#gone.signal]);
+    const leave = () => this.#leave();
+    void this.#ports.clock.sleep(ms, either).then(leave, leave);
+  }
+
   message(message: string | Uint8Array): void {
     this.#watch?.heard();
     // On its way while we said goodbye: nobody is to be joined any more.
     if (this.#state === "closing" || this.#state === "closed") return;
     try {
       if (typeof message === "string") return this.#text(message);
+      if (this.#state === "leaving") return;
       this.#need("open");
       this.#owner.legBytes(message);
     } catch (error) {
@@ -129,7 +155,7 @@ export class StreamLeg implements LinkHandlers {
   }
 
   #text(text: string): void {
-    if (text === HEARTBEAT_TEXT) return;
+    if (text === HEARTBEAT_TEXT) return this.#watch?.answered();
     if (text === HEARTBEAT_ECHO_TEXT) return this.#answer();
     this.#take(parseStreamMessage(text));
   }
@@ -141,6 +167,7 @@ export class StreamLeg implements LinkHandlers {
   }
 
   #take(message: StreamMessage): void {
+    if (this.#state === "leaving") return this.#takeLast(message);
     switch (message.type) {
       case "heartbeat":
         return;
@@ -157,6 +184,15 @@ export class StreamLeg implements LinkHandlers {
     }
   }
 
+  /** What it sends again is here already; only its last word counts. */
+  #takeLast(message: StreamMessage): void {
+    if (message.type === "ack" && message.complete) this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#state === "leaving") this.close(undefined);
+  }
+
   #need(state: LegState): void {
     if (this.#state === state) return;
     const detail = this.#state === "joining"
@@ -171,7 +207,8 @@ export class StreamLeg implements LinkHandlers {
       beat: (echo) =>
         this.#link.send(echo ? HEARTBEAT_ECHO_TEXT : HEARTBEAT_TEXT),
       paused: () => false,
-      silent: (silentMs) => this.#end(silent(silentMs)),
+      silent: (silentMs) => this.giveUp(silent(silentMs)),
+      doubter: this.#owner.doubter?.(this),
     }, joined.heartbeat);
     const resumeOffset = this.#resumeOffset;
     this.#state = resumeOffset ? "resuming" : "open";
@@ -189,12 +226,12 @@ export class StreamLeg implements LinkHandlers {
       "The gateway did not join the tunnel",
       { hint: "Try again; if it stays so, look at the gateway's log" },
     );
-    if (this.#resumeOffset) return this.#end(fault);
+    if (this.#resumeOffset) return this.giveUp(fault);
     this.#owner.legFailed(fault);
   }
 
   /** Ends a link that is thought dead: whoever is there still learns why. */
-  #end(fault: Fault): void {
+  giveUp(fault: Fault): void {
     closeWithFault(this.#link, fault);
     this.#ended(fault, false);
     this.#link.terminate();
@@ -203,6 +240,7 @@ export class StreamLeg implements LinkHandlers {
   #ended(fault: Fault, isHeard: boolean): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    this.#gone.abort();
     this.#watch?.stop();
     this.#joinDeadline.abort();
     this.#owner.legClosed(this, fault, isHeard);

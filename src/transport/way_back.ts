@@ -2,11 +2,14 @@ import type { Clock } from "../base/clock.ts";
 import { Fault, FAULTS } from "../protocol/fault.ts";
 import { dialAbreast } from "./dial_abreast.ts";
 import type { Link } from "./link.ts";
+import { closeWithFault } from "./link_end.ts";
 import type { ReturnTicket } from "./reopen.ts";
 
 /** docs/PROTOCOL.md §10: at once, then up to 100 ms, doubling to 2 s. */
 const REDIAL_BASE_MS = 50;
 const REDIAL_CAP_MS = 2_000;
+/** Between two dials beside a link that is doubted: up to so long. */
+const BESIDE_CAP_MS = 1_000;
 
 /** How long to wait for a new link, unless the gateway says otherwise. */
 const DETACH_DEFAULT_MS = 60_000;
@@ -52,6 +55,12 @@ interface Absence {
   attemptCount: number;
 }
 
+interface Scouting {
+  readonly recall: AbortController;
+  /** Undefined: it was recalled, or is no use. */
+  readonly link: Promise<Link | undefined>;
+}
+
 /** How a stream comes back after its link was lost, as often as that is. */
 export class WayBack {
   readonly #clock: Clock;
@@ -64,6 +73,8 @@ export class WayBack {
   #backAtMs = 0;
   /** When the last new link stood; Infinity: there was none. */
   #arrivedAtMs = Infinity;
+  /** A dial beside a link that is doubted. */
+  #scouting: Scouting | undefined;
 
   /** @param over Aborts when the stream has ended, and nothing is sought. */
   constructor(
@@ -112,20 +123,46 @@ export class WayBack {
       absence.attemptCount = Math.min(absence.attemptCount, 1);
     }
     try {
+      const scouted = this.#scouting && await this.#scouted(this.#scouting);
+      if (scouted) return this.#arrived(scouted);
       for (;;) {
         this.#over.throwIfAborted();
         const attempt = absence.attemptCount++;
         const capMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** attempt);
         const waitMs = this.#resume.random() * capMs;
         if (attempt > 0) await this.#clock.sleep(waitMs, this.#over);
-        const link = await this.#dial(token);
-        if (!link) continue;
-        this.#arrivedAtMs = this.#clock.now();
-        return this.#owner.arrived(link);
+        const link = await this.#dial(token, this.#over);
+        if (link) return this.#arrived(link);
       }
     } catch (error) {
       this.#owner.gaveUp(Fault.from(error));
     }
+  }
+
+  /**
+   * Dials beside a link that is not lost, until another one stands; that one
+   * is what {@linkcode seek} finds then. Returns whether one does.
+   */
+  async scout({ resume_token: token }: ReturnTicket): Promise<boolean> {
+    if (token === undefined || this.#scouting) return false;
+    const recall = new AbortController();
+    const signal = AbortSignal.any([this.#over, recall.signal]);
+    const scouting = { recall, link: this.#dialBeside(token, signal) };
+    this.#scouting = scouting;
+    const link = await scouting.link;
+    if (link && !signal.aborted) return true;
+    if (this.#scouting === scouting) this.recall();
+    return false;
+  }
+
+  /** The link that was doubted is good. */
+  recall(): void {
+    const scouting = this.#scouting;
+    this.#scouting = undefined;
+    scouting?.recall.abort(NOT_NEEDED);
+    void scouting?.link.then((link) =>
+      link && closeWithFault(link, NOT_NEEDED)
+    );
   }
 
   /** The stream goes on over a new link. */
@@ -135,6 +172,33 @@ export class WayBack {
     this.#backAtMs = this.#clock.now();
     const ms = this.#backAtMs - (this.#absence?.atMs ?? this.#backAtMs);
     this.#resume.back(Math.round(ms), replayedBytes);
+  }
+
+  #arrived(link: Link): void {
+    this.#arrivedAtMs = this.#clock.now();
+    this.#owner.arrived(link);
+  }
+
+  async #scouted(scouting: Scouting): Promise<Link | undefined> {
+    const link = await scouting.link;
+    if (this.#scouting === scouting) this.#scouting = undefined;
+    return link;
+  }
+
+  async #dialBeside(
+    token: string,
+    signal: AbortSignal,
+  ): Promise<Link | undefined> {
+    try {
+      for (;;) {
+        const link = await this.#dial(token, signal);
+        if (link) return link;
+        const waitMs = this.#resume.random() * BESIDE_CAP_MS;
+        await this.#clock.sleep(waitMs, signal);
+      }
+    } catch {
+      return undefined; // Recalled; or the link that stands will be told why.
+    }
   }
 
   async #giveUpAfter(
@@ -151,18 +215,20 @@ export class WayBack {
   }
 
   /** @throws {Fault} One that another attempt would not mend. */
-  async #dial(token: string): Promise<Link | undefined> {
+  async #dial(token: string, signal: AbortSignal): Promise<Link | undefined> {
     try {
       return await dialAbreast(
         (signal) => this.#resume.dial(token, signal),
         this.#clock,
-        this.#over,
+        signal,
       );
     } catch (error) {
-      this.#over.throwIfAborted();
+      signal.throwIfAborted();
       const fault = Fault.from(error);
       if (FAULTS[fault.code].retry === "backoff") return undefined;
       throw fault;
     }
   }
 }
+
+const NOT_NEEDED = new Fault("linkLost", "The link before it is good");

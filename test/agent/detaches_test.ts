@@ -38,3 +38,21 @@ test("Detaches counts a tunnel that ended without a link, unless the agent stops
   expect(detaches.counts)
     .toEqual({ resumedCount: 0, replayedBytes: 0, expiredCount: 1 });
 });
+
+test("Detaches tells the gateway each thing once, and nothing if there is none", () => {
+  const { detaches } = newDetaches();
+  expect(detaches.takeNews()).toBeUndefined();
+  detaches.lost("a");
+  detaches.back("a", 70);
+  detaches.lost("b");
+  detaches.ended("b", false);
+  expect(detaches.takeNews()).toEqual({ expired: 1, "replayed_bytes": 70 });
+  expect(detaches.takeNews()).toBeUndefined();
+  detaches.lost("a");
+  // It came back, and nothing had to be said again.
+  detaches.back("a", 0);
+  expect(detaches.takeNews()).toBeUndefined();
+  detaches.lost("a");
+  detaches.back("a", 5);
+  expect(detaches.takeNews()).toEqual({ expired: 0, "replayed_bytes": 5 });
+});

@@ -1,4 +1,6 @@
 import { Agent } from "../../src/agent/agent.ts";
+// An agent loads it when it needs it, which takes longer than a turn.
+import "../../src/agent/v1_control_link.ts";
 import { CommandRunner } from "../../src/agent/command_runner.ts";
 import type {
   AgentDial,

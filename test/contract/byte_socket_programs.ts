@@ -42,7 +42,10 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Takes down what a socket says. Chunks are kept, as a hearer may do. */
+/**
+ * Takes down what a socket says. Chunks are kept, as a hearer may do; one that
+ * is handed on is given away, and a copy of it is kept.
+ */
 class Recorder {
   readonly events: string[] = [];
   readonly #chunks: Uint8Array[] = [];
@@ -65,7 +68,7 @@ class Recorder {
       this.events.push(returned ? event : `${event} before handle() returned`);
     socket.handle({
       data: (chunk) => {
-        this.#chunks.push(chunk);
+        this.#chunks.push(on.data ? new Uint8Array(chunk) : chunk);
         this.#receivedBytes += chunk.byteLength;
         on.data?.(chunk);
       },
@@ -174,7 +177,7 @@ export const PROGRAMS = {
     const recorder = new Recorder();
     recorder.listen(socket, {
       data: (chunk) => {
-        socket.write(chunk);
+        socket.write(new Uint8Array(chunk));
         socket.write(chunk);
       },
     });

@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { FaultRelay } from "../support/fault_relay.ts";
 import { openEcho } from "../support/listener.ts";
+import { operate } from "../support/operator.ts";
 import { BINARY, type Identity, Site } from "../support/site.ts";
 import { serveTcp } from "../support/tcp_peer.ts";
 import { runChild } from "../support/child.ts";
 
 const LIMIT_MS = 30_000;
+/** What agents count, they tell with their heartbeats. */
+const TABLES = "[heartbeat]\ninterval_ms = 1000\ntimeout_ms = 45000";
 /** Of the service `brief`: what the agent asks for. */
 const BRIEF_MS = 1_500;
 
@@ -13,11 +16,16 @@ let site: Site;
 let relay: FaultRelay;
 let url: string;
 let operator: Identity;
+let gatewayUrl: string;
+let services: Record<string, number>;
 let agentConfig: string;
+let metricsUrl: string;
 
 beforeAll(async () => {
   site = await Site.create();
-  const gateway = await site.gateway();
+  const gateway = await site.gateway({ tables: TABLES });
+  const listens = await gateway.child.line(/metrics\.listen/);
+  metricsUrl = `http://${/listen=(\S+)/.exec(listens)?.[1]}/tunnel/metrics`;
   const target = { host: "127.0.0.1", port: gateway.port };
   relay = site.own(await FaultRelay.listen({ target }));
   url = `wss://localhost:${relay.port}/tunnel`;
@@ -25,7 +33,8 @@ beforeAll(async () => {
   const { port } = site.own(
     await serveTcp((socket) => void socket.pipe(socket)),
   );
-  const services = { echo: port, brief: port };
+  services = { echo: port, brief: port };
+  gatewayUrl = gateway.url;
   const top = `detach_ms = { brief = ${BRIEF_MS} }`;
   const options = { id: 7, url: gateway.url, services, top };
   agentConfig = (await site.agent(options)).config;
@@ -75,6 +84,30 @@ test("a person who asked for quiet is told nothing of it", async () => {
   expect(tunnel.child.output().stderr).toBe("");
 }, LIMIT_MS);
 
+test(
+  "a tunnel without a link still counts among those that an agent takes",
+  async () => {
+    await site.agent({
+      id: 8,
+      url: gatewayUrl,
+      services,
+      top: "tunnels_max = 1",
+    });
+    const open = () =>
+      operate(site, gatewayUrl, operator, ["connect", "8", "echo", "--stdio"]);
+    using tunnel = await openEcho(site, url, operator, "8");
+    cut();
+    await tunnel.child.line(/; coming back$/);
+    expect(await open()).toMatchObject({
+      status: 69,
+      sentence: expect.stringContaining("tunnels"),
+    });
+    relay.set({ welcome: "relayed" });
+    await tunnel.echo();
+  },
+  LIMIT_MS,
+);
+
 test("the agent's detach time for a service holds at both ends", async () => {
   using tunnel = await openEcho(site, url, operator, "7", "brief");
   const startMs = performance.now();
@@ -86,4 +119,8 @@ test("the agent's detach time for a service holds at both ends", async () => {
   relay.set({ welcome: "relayed" });
   while ((await status())["tunnels"]?.toString() !== "") await Bun.sleep(100);
   expect(await status()).toMatchObject({ detaches: { expired: 1 } });
+  const metrics = async () => await (await fetch(metricsUrl)).text();
+  while (!(await metrics()).includes("detaches_expired_total 1\n")) {
+    await Bun.sleep(100);
+  }
 }, LIMIT_MS);

@@ -21,6 +21,8 @@ function busyMetrics(): GatewayMetrics {
   metrics.tunnelOpened("gopher", 12_000);
   metrics.tunnelResumed("vnc");
   metrics.resumeExpired();
+  metrics.agentDetached({ expired: 1, "replayed_bytes": 70_000 });
+  metrics.agentDetached({ expired: 2, "replayed_bytes": 5 });
   metrics.v1Ignored("operator");
   metrics.endsWaiting(1);
   metrics.endsWaiting(1);
@@ -77,6 +79,12 @@ migasfree_gateway_tunnels_resumed_total{service="other"} 0
 # HELP migasfree_gateway_resumes_expired_total Ends that came back, and were sent away because the other one did not
 # TYPE migasfree_gateway_resumes_expired_total counter
 migasfree_gateway_resumes_expired_total 1
+# HELP migasfree_gateway_detaches_expired_total Tunnels that agents gave up because no new link stood in time
+# TYPE migasfree_gateway_detaches_expired_total counter
+migasfree_gateway_detaches_expired_total 3
+# HELP migasfree_gateway_replayed_bytes_total Bytes that agents have sent once more after a lost link
+# TYPE migasfree_gateway_replayed_bytes_total counter
+migasfree_gateway_replayed_bytes_total 70005
 # HELP migasfree_gateway_tunnels_refused_total Tunnels that an operator asked for and did not get, by fault
 # TYPE migasfree_gateway_tunnels_refused_total counter
 migasfree_gateway_tunnels_refused_total{code="deviceOffline"} 1

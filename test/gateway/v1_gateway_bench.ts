@@ -10,7 +10,7 @@ import type {
 } from "../../src/policy/device_store.ts";
 import type { Fault } from "../../src/protocol/fault.ts";
 import { ResumeTokens } from "../../src/protocol/resume_token.ts";
-import { V1_MESSAGE_MAX_BYTES } from "../../src/protocol/v1_message.ts";
+import { V1_MESSAGE_MAX_BYTES } from "../../src/protocol/limits.ts";
 import { STREAM_SUBPROTOCOL } from "../../src/protocol/version.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";

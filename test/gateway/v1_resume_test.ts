@@ -1,10 +1,8 @@
 import { expect, test } from "bun:test";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import type { Link } from "../../src/transport/link.ts";
-import {
-  runStream,
-  type StreamResult,
-} from "../../src/transport/stream_link.ts";
+import { runStream } from "../../src/transport/stream_link.ts";
+import type { StreamResult } from "../../src/transport/stream_ports.ts";
 import { settle } from "../support/manual_clock.ts";
 import type { MemoryLink } from "../support/memory_link.ts";
 import { MemorySocket } from "../support/memory_socket.ts";

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import {
+  endsListeners,
   isListening,
   parseDarwinNetstat,
   parseProcNetTcp,
@@ -79,6 +80,20 @@ test("parseProcNetTcp() finds who listens on IPv4", () => {
     ["127.0.0.1", 81, false],
     ["::1", 22, false],
   ]);
+});
+
+test("endsListeners() is true from the first row that is no listener's on", () => {
+  const rows = PROC_TCP.split("\n").slice(0, -1);
+  const beginnings = rows.map((_row, index) =>
+    rows.slice(0, index + 1).map((row) => `${row}\n`).join("")
+  );
+  expect(beginnings.map(endsListeners))
+    .toEqual([false, false, false, false, true, true]);
+  // What a read has cut is no row yet.
+  expect(endsListeners(beginnings[3] + (rows[4] ?? ""))).toBe(false);
+  expect(endsListeners("")).toBe(false);
+  const asking = rows[4]?.replace(" 01 ", " 03 ");
+  expect(endsListeners(`${beginnings[2]}${asking}\n`)).toBe(false);
 });
 
 test("parseProcNetTcp() finds who listens on IPv6, and on IPv4 that way", () => {

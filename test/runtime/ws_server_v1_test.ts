@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import WebSocket from "ws";
-import { V1_MESSAGE_MAX_BYTES } from "../../src/protocol/v1_message.ts";
+import { V1_MESSAGE_MAX_BYTES } from "../../src/protocol/limits.ts";
 import { listenWebSockets } from "../../src/runtime/ws_server.ts";
 import type { Link } from "../../src/transport/link.ts";
 

@@ -47,7 +47,8 @@ export class ListSink implements StreamSink {
 function textOf(message: EndMessage): string {
   switch (message.type) {
     case "ack":
-      return `ack ${message.offset} + ${message.window_bytes}`;
+      return `ack ${message.offset} + ${message.window_bytes}` +
+        (message.complete ? ", complete" : "");
     case "end":
       return `end ${message.offset}`;
     case "reset":

@@ -115,13 +115,20 @@ export class LossyLink {
   /** The next thing that is on its way to `side` arrives, if any. */
   arrive(side: LossySide, nowMs: number): boolean {
     const peer = this.peerOf(side);
-    if (side.leg === "open") return side.hear(peer, nowMs);
+    if (side.leg === "open") return side.hear(peer, nowMs, this.#share());
     if (side.leg !== "resuming" || peer.saidResume === undefined) return false;
     const offset = peer.saidResume;
     peer.saidResume = undefined;
     side.leg = "open";
+    // Its end, which counts as one, is no byte.
+    side.nextOffset = Math.min(offset, side.nextOffset);
     side.end.linkBack(offset, nowMs);
     return true;
+  }
+
+  /** Now and then, the other end grants less than its window. */
+  #share(): number {
+    return this.#random.chance(0.3) ? 0.75 + this.#random.next() / 4 : 1;
   }
 
   /** The other end is gone, and `side` has heard all that it ever will. */

@@ -29,6 +29,7 @@ export function runPath(
   let leftAtMs = 0;
   let arrivedAtMs = 0;
   let grantedBytes = 0;
+  let saidBytes = window.sizeBytes;
   while (sentBytes < totalBytes) {
     for (;;) {
       const [credit] = credits;
@@ -44,9 +45,10 @@ export function runPath(
     const lateMs = random() * (path.jitterMs ?? 0);
     arrivedAtMs = Math.max(arrivedAtMs, leftAtMs + oneWayMs + lateMs);
     window.received(sentBytes, arrivedAtMs);
-    if (sentBytes - grantedBytes < window.sizeBytes / 4) continue;
+    if (sentBytes - grantedBytes < saidBytes / 4) continue;
     window.grant(sentBytes, sentBytes, arrivedAtMs);
     grantedBytes = sentBytes;
+    saidBytes = window.sizeBytes;
     credits.push({ atMs: arrivedAtMs + oneWayMs, limit: window.limitOffset });
   }
   return { window, elapsedMs: arrivedAtMs };

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { Fault } from "../../src/protocol/fault.ts";
+import type { EndMessage } from "../../src/protocol/stream_message.ts";
 import type { StreamEnd } from "../../src/stream/stream_end.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { ack, bytes, KIB, listedEnd, type ListSink } from "./list_sink.ts";
@@ -32,7 +33,7 @@ test("StreamEnd stays up after its own end, and answers come through", () => {
   end.peerMessage({ type: "end", offset: 10 }, 0);
   expect(sink.news()).toEqual([
     "endLocal",
-    "ack 11 + 262144",
+    "ack 11 + 262144, complete",
     "finished cleanly",
   ]);
   isOver(end, sink);
@@ -46,7 +47,8 @@ test("StreamEnd stays up after the peer's end, and its program may go on", () =>
   expect(sink.news()).toEqual(["endLocal", "ack 1 + 262144", "send 10"]);
   end.localEnd();
   end.peerMessage(ack(11), 0);
-  expect(sink.news()).toEqual(["end 10", "finished cleanly"]);
+  expect(sink.news())
+    .toEqual(["end 10", "ack 1 + 262144, complete", "finished cleanly"]);
   isOver(end, sink);
 });
 
@@ -61,9 +63,36 @@ test("StreamEnd is not finished before both ends are acknowledged", () => {
   end.delivered(0);
   expect(sink.news()).toEqual([
     "endLocal",
-    "ack 2 + 262144",
+    "ack 2 + 262144, complete",
     "finished cleanly",
   ]);
+});
+
+test("StreamEnd says that it is complete, unless the other end has said so", () => {
+  const last: EndMessage = {
+    ...{ type: "ack", offset: 1, window_bytes: 0 },
+    complete: true,
+  };
+  for (const isHeard of [false, true]) {
+    const { end, sink } = listedEnd();
+    end.localEnd();
+    end.peerMessage({ type: "end", offset: 0 }, 0);
+    expect(sink.news()).toEqual(["end 0", "endLocal", "ack 1 + 262144"]);
+    end.peerMessage(isHeard ? last : ack(1), 0);
+    const said = isHeard ? [] : ["ack 1 + 262144, complete"];
+    expect(sink.news()).toEqual([...said, "finished cleanly"]);
+    expect(end.isPeerComplete).toBe(isHeard);
+  }
+});
+
+test("StreamEnd believes no end that is complete too early", () => {
+  const { end, sink } = listedEnd();
+  end.localBytes(bytes(1));
+  end.peerMessage(
+    { type: "ack", offset: 0, window_bytes: 9, complete: true },
+    0,
+  );
+  expect(sink.news()).toEqual(["send 1"]);
 });
 
 test("StreamEnd takes a reset for no end: the program is not told of one", () => {

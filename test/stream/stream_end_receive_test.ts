@@ -21,6 +21,18 @@ test("StreamEnd acknowledges a quarter of the window at a time", () => {
   expect(sink.news()).toEqual(["deliver 65535"]);
 });
 
+test("StreamEnd acknowledges whatever was taken a second after the last time", () => {
+  const { end, sink } = listedEnd();
+  end.peerBytes(bytes(1), 999);
+  expect(sink.news()).toEqual(["deliver 1"]);
+  end.peerBytes(bytes(1), 1_000);
+  expect(sink.news()).toEqual(["deliver 1", "ack 2 + 262144"]);
+  end.peerBytes(bytes(1), 1_999);
+  end.delivered(5_000);
+  end.delivered(9_000);
+  expect(sink.news()).toEqual(["deliver 1", "ack 3 + 262144"]);
+});
+
 test("StreamEnd acknowledges nothing that the program has not taken", () => {
   const { end, sink } = listedEnd();
   sink.takes = false;

@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
 import { Fault } from "../../src/protocol/fault.ts";
-import { WINDOW_MAX_BYTES } from "../../src/protocol/limits.ts";
+import {
+  STREAM_MESSAGE_MAX_BYTES,
+  WINDOW_INITIAL_BYTES,
+  WINDOW_MAX_BYTES,
+} from "../../src/protocol/limits.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { LossyLink, type LossySide } from "./lossy_world.ts";
@@ -8,7 +12,10 @@ import { WRITE_MAX_BYTES } from "./stream_world.ts";
 
 const SCHEDULE_COUNT = 10_000;
 const SEED = Number(process.env["STREAM_SEED"] ?? 1);
-const BUDGET_MAX_BYTES = 4 * 1024 * 1024;
+/** Enough for both ends, and for less than one. */
+const BUDGETS_BYTES = [4 * 1024 * 1024, 200 * 1024];
+/** Programs write a byte, a line, or a lot. */
+const WRITES_BYTES = [2, 2_000, WRITE_MAX_BYTES + 1, WRITE_MAX_BYTES + 1];
 const TIMEOUT_MS = 240_000;
 
 /** More turns than any stream needs that has its link for itself. */
@@ -20,7 +27,7 @@ const IDLE_MAX_COUNT = 4;
 /** One life of a stream over many links, in an order that `seed` decides. */
 class Schedule {
   readonly #random: SeededRandom;
-  readonly #budget = new WindowBudget(BUDGET_MAX_BYTES);
+  readonly #budget: WindowBudget;
   readonly link: LossyLink;
   readonly #breaks: boolean;
   /** How likely an action is to cut the link, in hundredths. */
@@ -31,6 +38,7 @@ class Schedule {
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed);
+    this.#budget = new WindowBudget(this.#random.pick(BUDGETS_BYTES));
     this.link = new LossyLink(this.#budget, this.#random);
     this.#breaks = this.#random.chance(0.2);
     this.#cutWeight = this.#random.pick([1, 2, 4, 8]);
@@ -70,8 +78,7 @@ class Schedule {
   #write(side: LossySide): void {
     // A program that is paused may have a last chunk under way.
     if (side.isPaused && !this.#random.chance(0.1)) return;
-    const isLong = this.#random.chance(0.5);
-    side.write(this.#random.below(isLong ? WRITE_MAX_BYTES + 1 : 2_000));
+    side.write(this.#random.below(this.#random.pick(WRITES_BYTES)));
   }
 
   #arrive(side: LossySide, count: number): void {
@@ -114,11 +121,20 @@ class Schedule {
   #checkBounds(side: LossySide): void {
     const untakenBytes = side.receivedBytes - side.takenBytes;
     expect(untakenBytes).toBeLessThanOrEqual(WINDOW_MAX_BYTES);
-    expect(this.#budget.takenBytes).toBeLessThanOrEqual(BUDGET_MAX_BYTES);
+    expect(this.#budget.takenBytes).toBeLessThanOrEqual(this.#budget.maxBytes);
     const peer = this.link.peerOf(side);
     if (side.isOver || peer.isOver) return;
     const { replayBytes } = side.end.counts;
-    expect(replayBytes).toBeLessThanOrEqual(peer.end.counts.windowBytes);
+    const { windowBytes } = peer.end.counts;
+    expect(replayBytes).toBeLessThanOrEqual(windowBytes);
+    // What the process has given out, and not for windows.
+    const windowsBytes = windowBytes + side.end.counts.windowBytes -
+      2 * WINDOW_INITIAL_BYTES;
+    const keptMaxBytes = Math.max(
+      WINDOW_INITIAL_BYTES + this.#budget.takenBytes - windowsBytes,
+      windowBytes / 4 + STREAM_MESSAGE_MAX_BYTES,
+    );
+    expect(replayBytes).toBeLessThanOrEqual(keptMaxBytes);
     this.mostReplayedBytes = Math.max(this.mostReplayedBytes, replayBytes);
   }
 
@@ -143,6 +159,8 @@ class Schedule {
     for (const [side, peer] of [[near, far], [far, near]] as const) {
       if (codes[side === near ? 0 : 1]?.[0] !== "cleanly") continue;
       expect(this.#brokeOff).not.toContain(side);
+      // Who believes that the other one needs nothing more is right.
+      if (side.end.isPeerComplete) expect(peer.finishes).toEqual([undefined]);
       // Who ended cleanly has all, and knows that the other has all.
       expect([side.takenBytes, side.heardEnd, peer.takenBytes])
         .toEqual([peer.writtenBytes, true, side.writtenBytes]);

@@ -101,7 +101,8 @@ test("StreamEnd takes an acknowledgement of its end, which counts as one", () =>
     "ack 1 + 262144",
   ]);
   end.peerMessage(ack(6), 0);
-  expect(sink.news()).toEqual(["finished cleanly"]);
+  expect(sink.news())
+    .toEqual(["ack 1 + 262144, complete", "finished cleanly"]);
 });
 
 test("StreamEnd refuses an acknowledgement of what it has not sent", () => {

@@ -1,3 +1,4 @@
+import { WINDOW_INITIAL_BYTES } from "../../src/protocol/limits.ts";
 import type { Fault } from "../../src/protocol/fault.ts";
 import type { EndMessage } from "../../src/protocol/stream_message.ts";
 import { StreamEnd, type StreamSink } from "../../src/stream/stream_end.ts";
@@ -45,6 +46,10 @@ export class WorldSide implements StreamSink {
   takenBytes = 0;
   heardEnd = false;
   readonly finishes: (Fault | undefined)[] = [];
+  /** Below this the other end has let us send, as far as we have heard. */
+  creditOffset = WINDOW_INITIAL_BYTES;
+  /** Where the next byte belongs that goes out. */
+  nextOffset = 0;
   readonly #name: string;
 
   constructor(name: string, budget: WindowBudget) {
@@ -58,7 +63,8 @@ export class WorldSide implements StreamSink {
 
   write(size: number): void {
     if (this.hasEnded || this.isOver) return;
-    const chunk = expectedBytes(this.writtenBytes, size);
+    // With memory of its own: it is given away, and freed some time.
+    const chunk = expectedBytes(this.writtenBytes, size).slice();
     this.writtenBytes += size;
     this.end.localBytes(chunk);
   }
@@ -76,17 +82,32 @@ export class WorldSide implements StreamSink {
     this.end.delivered(nowMs);
   }
 
-  /** The next thing on the way from `peer` arrives here. */
-  hear(peer: WorldSide, nowMs: number): boolean {
+  /**
+   * The next thing on the way from `peer` arrives here.
+   *
+   * @param share How much of its window the peer grants, 0.75 to 1: ours tells
+   * of what was taken when that is a quarter of a window that may have doubled.
+   */
+  hear(peer: WorldSide, nowMs: number, share = 1): boolean {
     const carried = peer.outgoing.shift();
     if (!carried) return false;
     if (carried instanceof Uint8Array) this.end.peerBytes(carried, nowMs);
-    else this.end.peerMessage(carried, nowMs);
+    else this.end.peerMessage(this.#granted(carried, share), nowMs);
     return true;
+  }
+
+  #granted(message: EndMessage, share: number): EndMessage {
+    if (message.type !== "ack") return message;
+    const windowBytes = Math.floor(message.window_bytes * share);
+    const limitOffset = message.offset + windowBytes;
+    this.creditOffset = Math.max(this.creditOffset, limitOffset);
+    return { ...message, window_bytes: windowBytes };
   }
 
   sendBytes(chunk: Uint8Array): void {
     this.#mayBeCalled("sendBytes");
+    this.nextOffset += chunk.byteLength;
+    if (this.nextOffset > this.creditOffset) this.#fail("went beyond credit");
     this.outgoing.push(chunk);
   }
 

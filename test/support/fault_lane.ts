@@ -6,6 +6,9 @@ import {
   WebSocketFrames,
 } from "./web_socket_frames.ts";
 
+/** A slow line is slow all the time, and does not take a big gulp and rest. */
+const PIECE_MS = 50;
+
 /** Bytes that may be late at once: then the sender waits. */
 const LATE_MAX_BYTES = 8 * 1024 * 1024;
 
@@ -102,7 +105,9 @@ export class FaultLane {
   }
 
   #end(): void {
-    if (!this.#isDead) this.#sink.end();
+    this.#later(0, () => {
+      if (!this.#isDead) this.#sink.end();
+    });
   }
 
   #pieces(chunk: Uint8Array): FramePiece[] {
@@ -112,19 +117,27 @@ export class FaultLane {
 
   #pass(bytes: Uint8Array): void {
     if (bytes.byteLength === 0) return;
-    const { bytesPerSecond, jitterMs, latencyMs } = this.#owner.weather;
-    if (bytesPerSecond > 0) {
-      this.#hold("rate");
-      this.#rateMs += 1_000 * bytes.byteLength / bytesPerSecond;
-      clearTimeout(this.#rateTimer);
-      this.#rateTimer = setTimeout(() => {
-        this.#rateMs = 0;
-        this.#release("rate");
-      }, this.#rateMs);
+    const { bytesPerSecond } = this.#owner.weather;
+    if (bytesPerSecond === 0) return this.#passIn(bytes, 0);
+    const pieceBytes = Math.ceil(bytesPerSecond * PIECE_MS / 1_000);
+    for (let at = 0; at < bytes.byteLength; at += pieceBytes) {
+      const piece = bytes.subarray(at, at + pieceBytes);
+      this.#passIn(piece, this.#rateMs);
+      this.#rateMs += 1_000 * piece.byteLength / bytesPerSecond;
     }
+    this.#hold("rate");
+    clearTimeout(this.#rateTimer);
+    this.#rateTimer = setTimeout(() => {
+      this.#rateMs = 0;
+      this.#release("rate");
+    }, this.#rateMs);
+  }
+
+  #passIn(bytes: Uint8Array, rateMs: number): void {
+    const { jitterMs, latencyMs } = this.#owner.weather;
     this.#lateBytes += bytes.byteLength;
     if (this.#lateBytes > LATE_MAX_BYTES) this.#hold("late");
-    this.#later(latencyMs + jitterMs * this.#owner.random(), () => {
+    this.#later(rateMs + latencyMs + jitterMs * this.#owner.random(), () => {
       this.#lateBytes -= bytes.byteLength;
       if (this.#lateBytes <= LATE_MAX_BYTES) this.#release("late");
       if (this.#isDead) return this.#owner.dropped(bytes.byteLength, false);

@@ -1,4 +1,7 @@
 import { Agent } from "../../src/agent/agent.ts";
+// An agent loads them when it needs them, which takes longer than a turn.
+import "../../src/agent/tunnel.ts";
+import "../../src/agent/v1_control_link.ts";
 import type { ServiceCaller } from "../../src/agent/ports.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { GatewayMetrics } from "../../src/gateway/metrics.ts";
@@ -12,10 +15,8 @@ import { dialWebSocket } from "../../src/runtime/ws_dial.ts";
 import { listenWebSockets } from "../../src/runtime/ws_server.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
-import {
-  runStream,
-  type StreamResult,
-} from "../../src/transport/stream_link.ts";
+import { runStream } from "../../src/transport/stream_link.ts";
+import type { StreamResult } from "../../src/transport/stream_ports.ts";
 import { type FaultConnection, FaultRelay } from "./fault_relay.ts";
 import { HeardLog } from "./heard_log.ts";
 import { MemorySocket } from "./memory_socket.ts";

@@ -3,7 +3,7 @@ import { Fault } from "../../src/protocol/fault.ts";
 import { settle } from "../support/manual_clock.ts";
 import { joinedEnd, type ReturnBench } from "./return_bench.ts";
 
-const LAST_WORD = '{"type":"ack","offset":3,"window_bytes":0}';
+const LAST_WORD = '{"type":"ack","offset":3,"window_bytes":0,"complete":true}';
 
 /** An end that is complete, and whose goodbye was lost with its link. */
 async function unheardEnd(detachMs?: number): Promise<ReturnBench> {
@@ -24,6 +24,8 @@ test("an end whose goodbye was lost says its last word once more, and is done", 
     .toEqual(["not yet", 1, []]);
   await bench.rejoin(3);
   expect(bench.heard).toEqual(['{"type":"resume","offset":3}', LAST_WORD]);
+  expect(bench.side.ending).toBe("not yet");
+  await bench.lose(1000);
   expect([bench.side.ending, bench.ends.at(-1)]).toEqual(["cleanly", 1000]);
   expect(bench.side.result)
     .toEqual({ sentBytes: 3, receivedBytes: 2, fault: undefined });
@@ -39,7 +41,17 @@ test("an end that lingers takes no notice of what it has already", async () => {
   bench.peer.send(new Uint8Array(2));
   await bench.say({ type: "end", offset: 2 });
   expect(bench.heard.at(-1)).toBe(LAST_WORD);
+  expect([bench.side.ending, bench.side.dials.length]).toEqual(["not yet", 1]);
+  await bench.lose(1000);
   expect(bench.side.ending).toBe("cleanly");
+  bench.expectReleased();
+});
+
+test("two ends that linger part when each has heard the other's last word", async () => {
+  const bench = await unheardEnd();
+  await bench.rejoin(3);
+  await bench.say({ type: "ack", offset: 4, window_bytes: 0, complete: true });
+  expect([bench.side.ending, bench.ends.at(-1)]).toEqual(["cleanly", 1000]);
   bench.expectReleased();
 });
 
@@ -56,6 +68,7 @@ test("an end whose goodbye was heard does not linger", async () => {
   bench.side.socket.sayEnd();
   await bench.say({ type: "end", offset: 0 });
   await bench.say({ type: "ack", offset: 1, window_bytes: 0 });
+  await bench.lose(1000);
   expect([bench.side.ending, bench.side.dials.length]).toEqual(["cleanly", 0]);
   bench.expectReleased();
 });

@@ -95,3 +95,58 @@ test("MessageReader hears of a message when it comes, not when it is read", asyn
   await settle();
   expect(heardCount()).toBe(32);
 });
+
+test("MessageReader hands out messages as they come, those from before first", async () => {
+  const { reader, link, peer, heardCount } = readerAndPeer();
+  const taken: unknown[] = [];
+  for (let i = 0; i < 40; i++) peer.send(String(i));
+  await settle();
+  expect(link.isPaused).toBe(true);
+  const end = rejection(reader.each((message) => taken.push(message), NEVER));
+  await settle();
+  expect(link.isPaused).toBe(false);
+  peer.send("last");
+  await settle();
+  expect(taken).toEqual([...Array(40).keys()].map(String).concat("last"));
+  expect(heardCount()).toBe(41);
+  peer.close(4003, "The agent has gone");
+  expect(await end).toMatchObject({ code: "peerGone" });
+  expect(abortListenerCount(NEVER)).toBe(0);
+});
+
+test("MessageReader hands out nothing after an error of who takes", async () => {
+  const { reader, peer } = readerAndPeer();
+  const taken: unknown[] = [];
+  peer.send("first");
+  peer.send("second");
+  await settle();
+  const wrong = new Error("Cannot take it");
+  const end = rejection(reader.each((message) => {
+    taken.push(message);
+    if (message !== "first") throw wrong;
+  }, NEVER));
+  expect(await end).toBe(wrong);
+  peer.send("third");
+  await settle();
+  expect(taken).toEqual(["first", "second"]);
+  expect(await reader.next(NEVER)).toBe("third");
+});
+
+test("MessageReader stops to hand out when it is told to, and at the link's end", async () => {
+  const { reader, peer } = readerAndPeer();
+  const taken: unknown[] = [];
+  const stop = new AbortController();
+  const stopped = new Error("Told to stop");
+  const end = rejection(reader.each((text) => taken.push(text), stop.signal));
+  stop.abort(stopped);
+  expect(await end).toBe(stopped);
+  const again = reader.each((text) => taken.push(text), stop.signal);
+  expect(await rejection(again)).toBe(stopped);
+  peer.send("last words");
+  peer.terminate();
+  await settle();
+  expect(taken).toEqual([]);
+  const late = reader.each((text) => taken.push(text), NEVER);
+  expect(await rejection(late)).toMatchObject({ code: "linkLost" });
+  expect(taken).toEqual(["last words"]);
+});

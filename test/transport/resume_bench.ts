@@ -3,10 +3,8 @@ import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
 import type { Link } from "../../src/transport/link.ts";
 import type { ReturnTicket } from "../../src/transport/reopen.ts";
-import {
-  runStream,
-  type StreamResult,
-} from "../../src/transport/stream_link.ts";
+import { runStream } from "../../src/transport/stream_link.ts";
+import type { StreamResult } from "../../src/transport/stream_ports.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { type MemoryLinks, memoryLinks } from "../support/memory_link.ts";
 import { MemorySocket } from "../support/memory_socket.ts";
@@ -72,6 +70,9 @@ export class ResumeSide {
   dialed: (dial: Dial) => void = () => undefined;
   /** Undefined: a link that is lost before it is joined ends the stream. */
   reopen: { readonly returnTicket?: ReturnTicket } | undefined;
+  isScouting = false;
+  /** Tick only if the test runs them. */
+  heartbeats: Heartbeats | undefined;
 
   start(clock: ManualClock): void {
     const random = () => this.random;
@@ -82,9 +83,11 @@ export class ResumeSide {
       return dial.outcome;
     };
     const anew = (signal: AbortSignal) => dial(ResumeSide.ANEW, signal);
+    this.heartbeats = new Heartbeats(clock, "probe");
     void runStream(this.socket, this.first.near, {
       clock,
-      heartbeats: new Heartbeats(clock, "probe"),
+      heartbeats: this.heartbeats,
+      isScouting: this.isScouting,
       budget: this.budget,
       joined: () => undefined,
       reopen: this.reopen && { ...this.reopen, dial: anew, random },
@@ -102,6 +105,11 @@ export class ResumeSide {
   get ending(): string {
     if (!this.result) return "not yet";
     return this.result.fault?.code ?? "cleanly";
+  }
+
+  /** Its newest link, with both ends. */
+  get present(): MemoryLinks {
+    return this.dials.at(-1)?.links ?? this.first;
   }
 
   get lastDial(): Dial {

@@ -18,8 +18,12 @@ export class ReturnBench {
   constructor(random: number, detachMs?: number) {
     this.#detachMs = detachMs;
     this.side.random = random;
+    this.prepare();
     this.side.start(this.clock);
   }
+
+  /** Is there more to say of the end before it starts? */
+  protected prepare(): void {}
 
   /** The gateway's end of the present link. */
   get peer(): MemoryLink {

@@ -2,10 +2,8 @@ import { HEARTBEAT_TEXT } from "../../src/protocol/stream_message.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
 import type { LinkEnd } from "../../src/transport/link.ts";
-import {
-  runStream,
-  type StreamResult,
-} from "../../src/transport/stream_link.ts";
+import { runStream } from "../../src/transport/stream_link.ts";
+import type { StreamResult } from "../../src/transport/stream_ports.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import {
   type MemoryLink,

@@ -23,6 +23,23 @@ test("runStream() stops at once while it waits, dials, or is not joined yet", as
   }
 });
 
+test("runStream() dials at once after a drain, as after every other loss", async () => {
+  for (const code of [4002, 4003, 4408, 4420, 1006]) {
+    const bench = await joinedEnd();
+    await bench.lose(code);
+    expect([code, bench.side.dials.map(({ atMs }) => atMs)])
+      .toEqual([code, [0]]);
+    // The next ones are spread, whatever it was.
+    bench.side.lastDial.fail(UNREACHABLE);
+    await settle();
+    expect([bench.side.dials.length, bench.clock.sleptMs.at(-1)])
+      .toEqual([1, 0.5 * 100]);
+    bench.side.stop.abort(STOP);
+    await settle();
+    bench.expectReleased();
+  }
+});
+
 test("runStream() closes a link that stood in the turn in which it was stopped", async () => {
   const bench = await joinedEnd();
   await bench.lose();

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
+import type { MemoryWire } from "../support/memory_link.ts";
 import { ResumeGateway, type ResumeSide } from "./resume_bench.ts";
 
 const SCHEDULES_COUNT = 600;
@@ -20,7 +21,8 @@ function randomBytes(random: SeededRandom): Uint8Array {
 
 function say({ socket }: ResumeSide, bytes: Uint8Array, size: number): void {
   for (let at = 0; at < bytes.length; at += size) {
-    socket.say(bytes.subarray(at, at + size));
+    // What is said is given away, and compared with later.
+    socket.say(bytes.slice(at, at + size));
   }
   socket.sayEnd();
 }
@@ -42,8 +44,19 @@ async function runSchedule(seed: number): Promise<void> {
     // Killed with all its links, but not before it has joined them once.
     if (links > 2 && random.chance(0.1)) gateway.kill();
   };
+  // Nobody is left who could tell the other end of it.
+  gateway.goodbyeHeard = () => {
+    if (random.chance(0.3)) gateway.kill();
+  };
   const said = [randomBytes(random), randomBytes(random)] as const;
   const answer = () => say(far, said[1], 1 + random.below(30_000));
+  // What the near end says from its last word on gets nowhere, for a while.
+  let hole: MemoryWire | undefined;
+  const swallow = () => {
+    hole = far.present.wire;
+    hole.swallow();
+  };
+  if (random.chance(0.3)) near.socket.script = { end: swallow };
   if (random.chance(0.5)) far.socket.script = { end: answer };
   else answer();
   say(near, said[0], 1 + random.below(30_000));
@@ -52,6 +65,11 @@ async function runSchedule(seed: number): Promise<void> {
     await settle();
     if (near.result && far.result) break;
     await clock.advance(1_000);
+    if (!hole) continue;
+    // Silence is noticed; it may be that nobody knows the tunnel any more.
+    if (random.chance(0.5)) gateway.kill();
+    hole.cut();
+    hole = undefined;
   }
   expect({ seed, near: near.ending, far: far.ending })
     .toEqual({ seed, near: "cleanly", far: "cleanly" });

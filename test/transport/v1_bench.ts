@@ -1,8 +1,6 @@
+import { V1_MESSAGE_MAX_BYTES } from "../../src/protocol/limits.ts";
 import type { Fault } from "../../src/protocol/fault.ts";
-import {
-  V1_MESSAGE_MAX_BYTES,
-  type V1Message,
-} from "../../src/protocol/v1_message.ts";
+import { type V1Message } from "../../src/protocol/v1_message.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
 import { V1_DIALECTS, type V1Dialect } from "../../src/transport/v1_dialect.ts";
 import type { UnreadBytes } from "../../src/transport/unread_bytes.ts";

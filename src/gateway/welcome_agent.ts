@@ -5,32 +5,28 @@ import type { Link } from "../transport/link.ts";
 import type { Admitted } from "./admit.ts";
 import { AgentSession } from "./agent_session.ts";
 import { claimDevice } from "./claim_device.ts";
-import {
-  saveServices,
-  serveSession,
-  type ServeSessionPorts,
-} from "./serve_session.ts";
+import { saveServices, type ServeSessionPorts } from "./serve_session.ts";
 
 /**
- * Serves one control link of `agent` until it ends.
+ * Welcomes `agent` on a control link, which is served after that.
  *
- * @throws {Fault} If it was never welcomed; the caller closes the link.
+ * @throws {Fault} Why not; the caller closes the link.
  */
-export async function serveAgent(
+export async function welcomeAgent(
   link: Link,
   agent: Admitted,
   ports: ServeSessionPorts,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<AgentSession> {
   const { clock, heartbeats, heartbeat } = ports;
-  const session = await AgentSession.welcome(link, agent.principal.subject, {
+  return await AgentSession.welcome(link, agent.principal.subject, {
     clock,
     heartbeats,
     heartbeat,
     welcome: (hello) => welcomeTo(hello, agent, ports),
     servicesChanged: (changed) => void saveServices(changed, ports),
+    detached: (news) => ports.metrics.agentDetached(news),
   }, signal);
-  await serveSession(session, agent, ports, signal);
 }
 
 /** @throws {Fault} `deviceBound` if another certificate holds the id. */

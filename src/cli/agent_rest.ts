@@ -1,0 +1,59 @@
+import type { AgentState } from "../agent/agent.ts";
+import type { Clock } from "../base/clock.ts";
+
+/** After it, what a start or a tunnel has used is not used again soon. */
+const REST_AFTER_MS = 10_000;
+
+const SHRINK_MS = 1_000;
+
+export interface RestPorts {
+  readonly clock: Clock;
+  /** Code that runs often is worth compiling, or is not. */
+  readonly allowJit: () => void;
+  readonly spareJit: () => void;
+  /** Begins to; it takes a moment. */
+  readonly shrinkHeap: () => void;
+  readonly giveBackPages: () => void;
+}
+
+/**
+ * Makes an agent small while it has no tunnel, which is nearly always, and
+ * fast as soon as it has one.
+ */
+export class AgentRest {
+  readonly #ports: RestPorts;
+  #isBusy = false;
+  #stop = new AbortController();
+
+  constructor(ports: RestPorts) {
+    this.#ports = ports;
+    void this.#rest();
+  }
+
+  /** Told of each change of the agent's state. */
+  show({ tunnels }: Pick<AgentState, "tunnels">): void {
+    const isBusy = tunnels.length > 0;
+    if (isBusy === this.#isBusy) return;
+    this.#isBusy = isBusy;
+    this.#stop.abort();
+    if (isBusy) return this.#ports.allowJit();
+    this.#stop = new AbortController();
+    void this.#rest();
+  }
+
+  async #rest(): Promise<void> {
+    const { clock, giveBackPages, shrinkHeap, spareJit } = this.#ports;
+    const { signal } = this.#stop;
+    try {
+      await clock.sleep(REST_AFTER_MS, signal);
+      spareJit();
+      shrinkHeap();
+      // Shrinking itself touches what is given back.
+      await clock.sleep(SHRINK_MS, signal);
+      giveBackPages();
+    } catch (error) {
+      // A tunnel has come before.
+      if (!signal.aborted) throw error;
+    }
+  }
+}
