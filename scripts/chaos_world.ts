@@ -5,9 +5,6 @@ import { type Sshd, startSshd } from "../test/support/sshd.ts";
 import { serveTcp } from "../test/support/tcp_peer.ts";
 import { type ChaosGateways, startChaosGateways } from "./chaos_gateways.ts";
 
-/** Silence is noticed after so long: what is measured has to end some time. */
-const HEARTBEAT = "[heartbeat]\ninterval_ms = 1000\ntimeout_ms = 3000";
-
 /** Tunnels that a drain cuts come back to the next process. */
 const DRAIN = "[drain]\ngrace_ms = 0";
 
@@ -40,8 +37,7 @@ export async function startChaosWorld(
     const echoing = site.own(
       await serveTcp((socket) => void socket.pipe(socket)),
     );
-    const tables = `${HEARTBEAT}\n${DRAIN}`;
-    const gateways = await startChaosGateways(site, gatewayCount, tables);
+    const gateways = await startChaosGateways(site, gatewayCount, DRAIN);
     const target = { host: "127.0.0.1", port: gateways.port };
     const relays = [
       site.own(await FaultRelay.listen({ target })),
