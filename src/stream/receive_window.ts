@@ -25,9 +25,10 @@ interface Round {
 /**
  * How many bytes the other side may have under way.
  *
- * Grows to four times the bandwidth-delay product, twice on a short path, as measured here: the time from
- * a grant to the first byte beyond the previous limit is never less than the
- * round trip, and the bytes that came meanwhile over that time are the rate.
+ * Grows to four times the bandwidth-delay product, twice on a short path, as
+ * measured here: the time from a grant to the first byte beyond the previous
+ * limit is never less than the round trip, and the bytes that came meanwhile
+ * over that time are the rate.
  * A fast local path thus keeps a small window, a long one gets what it fills.
  */
 export class ReceiveWindow {

@@ -37,6 +37,17 @@ class Bench extends ReturnBench implements AsyncDisposable {
     await settle();
   }
 
+  /** The gateway lets each dial in, joins the ends, and says `news`. */
+  rejoinAll(...news: Uint8Array[]): void {
+    const { side } = this;
+    side.dialed = (dial) => {
+      const { far } = dial.accept();
+      far.send(joinedText(side.dials.length + 1));
+      far.send(JSON.stringify({ type: "resume", offset: 0 }));
+      for (const bytes of news) far.send(bytes);
+    };
+  }
+
   get dialTimesMs(): number[] {
     return this.side.dials.map(({ atMs }) => atMs);
   }
@@ -96,11 +107,7 @@ test("a link that speaks while another is dialed is kept", async () => {
 test("an exchange after which nothing moved teaches patience", async () => {
   await using bench = await Bench.joined();
   const { side } = bench;
-  side.dialed = (dial) => {
-    const { far } = dial.accept();
-    far.send(joinedText(side.dials.length + 1));
-    far.send(JSON.stringify({ type: "resume", offset: 0 }));
-  };
+  bench.rejoinAll();
   await bench.clock.advance(60_000);
   // 2 s for an answer, and again, then 4, 8, 16, and no more.
   expect(bench.dialTimesMs)
@@ -110,13 +117,7 @@ test("an exchange after which nothing moved teaches patience", async () => {
 
 test("an exchange after which bytes moved teaches nothing", async () => {
   await using bench = await Bench.joined();
-  const { side } = bench;
-  side.dialed = (dial) => {
-    const { far } = dial.accept();
-    far.send(joinedText(side.dials.length + 1));
-    far.send(JSON.stringify({ type: "resume", offset: 0 }));
-    far.send(new Uint8Array(1));
-  };
+  bench.rejoinAll(new Uint8Array(1));
   await bench.clock.advance(15_000);
   expect(bench.dialTimesMs).toEqual([3_500, 6_500, 9_500, 12_500]);
 });
