@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../protocol/fault.ts";
-import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
+import { MEETING_TIMEOUT_MS, OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
 import {
   type EndMessage,
   HEARTBEAT_ECHO_TEXT,
@@ -19,6 +19,9 @@ const NORMAL_CLOSE = 1000;
 
 /** How long `joined` may take: what the gateway allows itself, and a little. */
 const JOIN_TIMEOUT_MS = OPEN_TIMEOUT_MS + 5_000;
+
+/** As above, over a link that is not the first: longer, and it is dead. */
+const REJOIN_TIMEOUT_MS = MEETING_TIMEOUT_MS + 3_000;
 
 /** Above this, a link has enough to send without answers to heartbeats. */
 const ANSWER_MAX_BYTES = 1024 * 1024;
@@ -99,7 +102,8 @@ export class StreamLeg implements LinkHandlers {
   begin(): void {
     this.#link.handle(this);
     const { signal } = this.#joinDeadline;
-    this.#ports.clock.sleep(JOIN_TIMEOUT_MS, signal).then(
+    const timeoutMs = this.#resumeOffset ? REJOIN_TIMEOUT_MS : JOIN_TIMEOUT_MS;
+    this.#ports.clock.sleep(timeoutMs, signal).then(
       () => this.#notJoined(),
       () => undefined, // It was joined in time, or has ended.
     );
