@@ -75,6 +75,16 @@ export class Heartbeats {
     };
   }
 
+  /**
+   * A link of this process was found dead while another could be had: asks
+   * all others that nobody doubts, as after a sleep.
+   */
+  suspect(): void {
+    for (const entry of this.#entries) {
+      if (!entry.watched.doubter) entry.probe();
+    }
+  }
+
   /** Ticks until `signal` aborts. @throws `signal.reason` */
   async run(signal: AbortSignal): Promise<never> {
     let network = this.#network();

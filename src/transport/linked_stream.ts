@@ -155,6 +155,7 @@ export class LinkedStream
     const leg = this.#leg;
     this.#leg = undefined;
     leg?.giveUp(fault);
+    this.#ports.heartbeats.suspect();
     this.#detach(fault);
   }
 

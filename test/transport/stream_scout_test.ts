@@ -85,6 +85,23 @@ test("a silent link is asked, then another is dialed beside it, and it is used i
   expect(side.ending).toBe("not yet");
 });
 
+test("a dead link makes others of its process suspect, which have 2 s to answer", async () => {
+  await using bench = await Bench.joined();
+  const events: string[] = [];
+  const watch = bench.side.heartbeats?.watch({
+    beat: (echo) => events.push(`${bench.clock.now()} ${echo}`),
+    paused: () => false,
+    silent: () => events.push(`${bench.clock.now()} silent`),
+  }, { interval_ms: 20_000, timeout_ms: 42_000 });
+  await bench.clock.advance(DOUBTED_MS);
+  expect(events).toEqual([]);
+  await bench.accept();
+  expect(events).toEqual(["3500 true"]);
+  await bench.clock.advance(5_000);
+  expect(events).toEqual(["3500 true", "5500 silent"]);
+  watch?.stop();
+});
+
 test("a link that speaks while another is dialed is kept", async () => {
   await using bench = await Bench.joined();
   await bench.clock.advance(DOUBTED_MS);
