@@ -21,7 +21,7 @@ const NORMAL_CLOSE = 1000;
 const JOIN_TIMEOUT_MS = OPEN_TIMEOUT_MS + 5_000;
 
 /** As above, over a link that is not the first: longer, and it is dead. */
-const REJOIN_TIMEOUT_MS = MEETING_TIMEOUT_MS + 3_000;
+const REJOIN_TIMEOUT_MS = MEETING_TIMEOUT_MS + 2_000;
 
 /** Above this, a link has enough to send without answers to heartbeats. */
 const ANSWER_MAX_BYTES = 1024 * 1024;

@@ -50,10 +50,10 @@ test("runStream() ends as its link was lost when the detach time is over", async
 
 test("runStream() ends in time although a link waits to be joined, or a dial hangs", async () => {
   for (const isAccepted of [true, false]) {
-    const bench = await joinedEnd(0.5, 4_000);
+    const bench = await joinedEnd(0.5, 3_000);
     await bench.lose(4002);
     if (isAccepted) await bench.accept();
-    await bench.clock.advance(4_000);
+    await bench.clock.advance(3_000);
     expect(bench.side.ending).toBe("gatewayDraining");
     expect(bench.side.lastDial.signal.aborted).toBe(true);
     if (isAccepted) expect(bench.ends).toEqual([4002, 4002]);
@@ -118,18 +118,18 @@ test("runStream() tries again when the other end is not back in time", async () 
   expect(bench.side.news).toEqual(["lost peerGone", "back 2100"]);
 });
 
-test("runStream() dials again when a new link is neither joined nor closed for 5 s", async () => {
+test("runStream() dials again when a new link is neither joined nor closed for 4 s", async () => {
   const bench = await joinedEnd();
   await bench.lose();
   await bench.accept();
-  await bench.clock.advance(4_999);
+  await bench.clock.advance(3_999);
   expect(bench.side.dials.length).toBe(1);
   await bench.clock.advance(1);
   expect(bench.ends).toEqual([4003, 1006]);
   await bench.clock.advance(100);
   expect(bench.side.dials.length).toBe(2);
   await bench.rejoin(0);
-  expect(bench.side.news).toEqual(["lost peerGone", "back 5100"]);
+  expect(bench.side.news).toEqual(["lost peerGone", "back 4100"]);
 });
 
 test("runStream() sends once more what the other end has not, and shows its newest token", async () => {
