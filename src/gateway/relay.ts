@@ -113,7 +113,9 @@ class Leg implements LinkHandlers {
     if (typeof message !== "string") this.bytes += message.byteLength;
     const onward = this.#other.link;
     onward.send(message);
-    if (onward.bufferedBytes > BUFFERED_MAX_BYTES) {
+    // What a link has left when it ends is never sent: it is no reason to wait.
+    const isOnward = this.#other.endedAt === Infinity;
+    if (isOnward && onward.bufferedBytes > BUFFERED_MAX_BYTES) {
       this.#reading = false;
       this.link.pause();
     }

@@ -79,7 +79,7 @@ export class WsLink implements Link {
   }
 
   pause(): void {
-    this.#socket.pause();
+    if (!this.#closeTimer) this.#socket.pause();
   }
 
   resume(): void {

@@ -50,7 +50,8 @@ export interface Link {
   /**
    * Stops reading, so that the peer feels it. What one read of the socket has
    * brought, half a MiB at most, still arrives: few long messages, or
-   * thousands of short ones.
+   * thousands of short ones. Does nothing once the link is closing: the answer
+   * to its goodbye would wait for ever.
    */
   pause(): void;
   resume(): void;

@@ -76,7 +76,7 @@ class PairedLink implements Link {
   }
 
   pause(): void {
-    this.#isPaused = true;
+    if (!this.#isClosing) this.#isPaused = true;
   }
 
   resume(): void {

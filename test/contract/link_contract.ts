@@ -232,14 +232,17 @@ function testCloses(name: string, open: OpenPair): void {
       .toEqual([true, true]);
   });
 
-  test(`${name} hears the goodbye to its own although it was paused`, async () => {
-    await using pair = await open();
-    const [near, far] = [new LinkEar(pair.near), new LinkEar(pair.far)];
-    pair.near.pause();
-    pair.near.close(4001, "near");
-    expect([await near.ended(), await far.ended()])
-      .toEqual(Array(2).fill({ code: 4001, reason: "near" }));
-  });
+  for (const order of ["before", "after"] as const) {
+    test(`${name} hears the goodbye to its own although it was paused ${order} it`, async () => {
+      await using pair = await open();
+      const [near, far] = [new LinkEar(pair.near), new LinkEar(pair.far)];
+      if (order === "before") pair.near.pause();
+      pair.near.close(4001, "near");
+      if (order === "after") pair.near.pause();
+      expect([await near.ended(), await far.ended()])
+        .toEqual(Array(2).fill({ code: 4001, reason: "near" }));
+    });
+  }
 }
 
 function testBreaks(name: string, open: OpenPair): void {

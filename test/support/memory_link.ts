@@ -172,7 +172,7 @@ export class MemoryLink implements Link {
   }
 
   pause(): void {
-    this.#paused = true;
+    if (this.#state === "open") this.#paused = true;
   }
 
   resume(): void {
