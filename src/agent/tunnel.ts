@@ -59,7 +59,7 @@ export async function runTunnel(
         isScouting: true,
         resume: resumePorts(request, ports, settings),
         reopen: {
-          dial: (signal) => ports.dial(streamDial(request, settings), signal),
+          dial: (signal) => dialOnce(request, settings, ports, signal),
           random: ports.random,
           returnTicket: request.open,
         },
@@ -158,22 +158,28 @@ async function openBoth(
 function dialStream(
   request: TunnelRequest,
   settings: AgentSettings,
-  { clock, dial, random }: AgentPorts,
+  ports: AgentPorts,
   signal: AbortSignal,
 ): Promise<Link> {
+  const { clock, random } = ports;
   const endMs = clock.now() + request.open.deadline_ms / 2;
-  const wanted = streamDial(request, settings);
-  const attempt = (signal: AbortSignal) => dial(wanted, signal);
-  return dialPatiently(attempt, endMs, random, clock, signal);
+  const dial = (signal: AbortSignal) =>
+    dialOnce(request, settings, ports, signal);
+  return dialPatiently(dial, endMs, random, clock, signal);
 }
 
-function streamDial(request: TunnelRequest, settings: AgentSettings) {
-  return {
-    url: `${request.gatewayUrl}/stream`,
+function dialOnce(
+  { gatewayUrl, open }: TunnelRequest,
+  settings: AgentSettings,
+  ports: AgentPorts,
+  signal: AbortSignal,
+): Promise<Link> {
+  return ports.dial({
+    url: `${gatewayUrl}/stream`,
     subprotocol: STREAM_SUBPROTOCOL,
     headers: {
       "X-Agent-ID": String(settings.deviceId),
-      "Authorization": `Bearer ${request.open.ticket}`,
+      "Authorization": `Bearer ${open.ticket}`,
     },
-  };
+  }, signal);
 }

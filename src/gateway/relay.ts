@@ -6,7 +6,11 @@ import {
 } from "../protocol/stream_message.ts";
 import type { Heartbeats, Watch } from "../transport/heartbeats.ts";
 import type { Link, LinkEnd, LinkHandlers } from "../transport/link.ts";
-import { closeWithFault, faultOfEnd } from "../transport/link_end.ts";
+import {
+  closeWithFault,
+  faultOfEnd,
+  silenceFault,
+} from "../transport/link_end.ts";
 
 /** Bytes of one direction that may wait here before its reader is paused. */
 const BUFFERED_MAX_BYTES = 1024 * 1024;
@@ -113,9 +117,7 @@ class Leg implements LinkHandlers {
     if (typeof message !== "string") this.bytes += message.byteLength;
     const onward = this.#other.link;
     onward.send(message);
-    // What a link has left when it ends is never sent: it is no reason to wait.
-    const isOnward = this.#other.endedAt === Infinity;
-    if (isOnward && onward.bufferedBytes > BUFFERED_MAX_BYTES) {
+    if (onward.bufferedBytes > BUFFERED_MAX_BYTES) {
       this.#reading = false;
       this.link.pause();
     }
@@ -162,8 +164,7 @@ class Leg implements LinkHandlers {
   }
 
   #silent(silentMs: number): void {
-    const seconds = Math.round(silentMs / 1000);
-    this.#end(new Fault("linkSilent", `The link was silent for ${seconds} s`));
+    this.#end(silenceFault(silentMs));
     this.link.terminate();
   }
 }

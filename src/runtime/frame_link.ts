@@ -98,7 +98,7 @@ export class FrameLink implements Link, FrameSink {
   }
 
   pause(): void {
-    if (!this.#isClosing && !this.#isDeaf) this.#socket.pause();
+    if (!this.#isClosing) this.#socket.pause();
   }
 
   resume(): void {

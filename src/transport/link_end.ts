@@ -42,6 +42,15 @@ export function faultOfEnd(end: LinkEnd): Fault {
   return toldFault("linkLost", `The link broke off (${detail})`);
 }
 
+/** Returns what it means that nothing, or no answer, was heard for so long. */
+export function silenceFault(silentMs: number): Fault {
+  const seconds = Math.round(silentMs / 1000);
+  const message = seconds > 0
+    ? `The link was silent for ${seconds} s`
+    : "The link did not answer";
+  return new Fault("linkSilent", message);
+}
+
 function toldFault(code: FaultCode, message: string): Fault {
   return new Fault(code, message, { hint: FAULT_HINTS[code] });
 }

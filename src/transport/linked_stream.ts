@@ -116,10 +116,7 @@ export class LinkedStream
   legClosed(leg: StreamLeg, fault: Fault, isHeard: boolean): void {
     if (leg !== this.#leg) return;
     this.#leg = undefined;
-    if (this.#over.signal.aborted) {
-      this.#end.abandon(fault);
-      return this.#leave(isHeard);
-    }
+    if (this.#over.signal.aborted) return this.#leave(isHeard);
     if (this.#ticket) {
       if (this.#mayResume(fault)) return this.#detach(fault);
     } else if (this.#reopening?.mayFollow(fault)) {
@@ -140,6 +137,11 @@ export class LinkedStream
 
   get traffic(): Traffic {
     return this.#end.counts;
+  }
+
+  get reachedBytes(): number {
+    const { receivedBytes, replayBytes, sentBytes } = this.#end.counts;
+    return receivedBytes + sentBytes - replayBytes;
   }
 
   async scout(): Promise<boolean> {
@@ -242,8 +244,7 @@ export class LinkedStream
     const ticket = this.#ticket;
     if (!wayBack || !ticket) return;
     if (!wayBack.isAway) {
-      const { sentBytes, replayBytes, receivedBytes } = this.#end.counts;
-      const reachedBytes = sentBytes - replayBytes + receivedBytes;
+      const { reachedBytes } = this;
       this.#end.linkLost();
       wayBack.lost(fault, reachedBytes, ticket.detach_ms);
     }

@@ -4,7 +4,7 @@ import { OPEN_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { Link } from "./link.ts";
 import { LOST_CODES } from "./lost_codes.ts";
 
-/** docs/PROTOCOL.md §5.9: from the first loss, as long as `joined` may take. */
+/** docs/PROTOCOL.md §5.3: from the first loss, as long as `joined` may take. */
 const REOPEN_MS = OPEN_TIMEOUT_MS + 5_000;
 
 /** Waits between two attempts: jittered, doubling. */

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
-import { Fault } from "../protocol/fault.ts";
+import type { Fault } from "../protocol/fault.ts";
 import type { Doubter, Traffic } from "./doubt.ts";
+import { silenceFault } from "./link_end.ts";
 
 /** A new link that has carried nothing may be as slow as the one before. */
 const PATIENCE_MAX = 8;
@@ -10,6 +11,8 @@ const FORGET_AFTER_MS = 60_000;
 /** A stream that would rather have another link than one that is silent. */
 export interface ScoutOwner {
   readonly traffic: Traffic;
+  /** Grows with all that reaches one of the two programs. */
+  readonly reachedBytes: number;
   /** Dials beside the present link. Resolves with whether another stands. */
   readonly scout: () => Promise<boolean>;
   /** Stops that: it is not needed. */
@@ -58,17 +61,12 @@ export class Scout {
   }
 
   #exchange(silentMs: number): void {
-    const { receivedBytes, replayBytes, sentBytes } = this.#owner.traffic;
-    const reachedBytes = receivedBytes + sentBytes - replayBytes;
+    const { reachedBytes } = this.#owner;
     if (reachedBytes === this.#reachedBytes) {
       this.#patience = Math.min(PATIENCE_MAX, this.#patience * 2);
       this.#doubledAtMs = this.#clock.now();
     }
     this.#reachedBytes = reachedBytes;
-    const seconds = Math.round(silentMs / 1000);
-    const message = seconds > 0
-      ? `The link was silent for ${seconds} s`
-      : "The link did not answer";
-    this.#owner.exchange(new Fault("linkSilent", message));
+    this.#owner.exchange(silenceFault(silentMs));
   }
 }

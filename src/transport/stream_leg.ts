@@ -12,7 +12,12 @@ import {
 import type { Doubter } from "./doubt.ts";
 import type { Heartbeats, Watch } from "./heartbeats.ts";
 import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
-import { closeNormally, closeWithFault, faultOfEnd } from "./link_end.ts";
+import {
+  closeNormally,
+  closeWithFault,
+  faultOfEnd,
+  silenceFault,
+} from "./link_end.ts";
 
 /** RFC 6455 §7.4.1. */
 const NORMAL_CLOSE = 1000;
@@ -211,7 +216,7 @@ export class StreamLeg implements LinkHandlers {
       beat: (echo) =>
         this.#link.send(echo ? HEARTBEAT_ECHO_TEXT : HEARTBEAT_TEXT),
       paused: () => false,
-      silent: (silentMs) => this.giveUp(silent(silentMs)),
+      silent: (silentMs) => this.giveUp(silenceFault(silentMs)),
       doubter: this.#owner.doubter?.(this),
     }, joined.heartbeat);
     const resumeOffset = this.#resumeOffset;
@@ -249,9 +254,4 @@ export class StreamLeg implements LinkHandlers {
     this.#joinDeadline.abort();
     this.#owner.legClosed(this, fault, isHeard);
   }
-}
-
-function silent(silentMs: number): Fault {
-  const seconds = Math.round(silentMs / 1000);
-  return new Fault("linkSilent", `The link was silent for ${seconds} s`);
 }

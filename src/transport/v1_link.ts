@@ -8,7 +8,7 @@ import {
 } from "../protocol/v1_message.ts";
 import type { Heartbeats, Watch } from "./heartbeats.ts";
 import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
-import { faultOfEnd } from "./link_end.ts";
+import { faultOfEnd, silenceFault } from "./link_end.ts";
 import type { UnreadBytes } from "./unread_bytes.ts";
 import type { V1Dialect } from "./v1_dialect.ts";
 import { ALONE_BYTES_PER_MS, UNREAD_HARD_BYTES, V1Pace } from "./v1_pace.ts";
@@ -102,10 +102,7 @@ export class V1Link implements LinkHandlers, V1Carrier {
       beat: () => this.#link.ping(),
       paused: () => this.#throttle.isPaused,
       silent: (silentMs) => {
-        const seconds = Math.round(silentMs / 1000);
-        this.#end(
-          new Fault("linkSilent", `The link was silent for ${seconds} s`),
-        );
+        this.#end(silenceFault(silentMs));
         this.#link.terminate();
       },
     }, heartbeat);

@@ -34,6 +34,19 @@ async function openRelayed(site: Site): Promise<RelayedTunnel> {
   return { forAgent, forOperator, tunnel };
 }
 
+/** The path is good again after a while, and the tunnel soon after. */
+async function expectBack(
+  relay: FaultRelay,
+  tunnel: EchoTunnel,
+): Promise<void> {
+  const startMs = performance.now();
+  const back = tunnel.echo(10);
+  await Bun.sleep(HOLE_MS);
+  relay.set(CALM);
+  await back;
+  expect(performance.now() - startMs).toBeLessThan(NOTICED_MAX_MS);
+}
+
 test.concurrent(
   "a link that dies without a word, on either leg, stops a tunnel for seconds",
   async () => {
@@ -43,12 +56,7 @@ test.concurrent(
     for (const relay of [forOperator, forAgent]) {
       relay.swallow();
       relay.set({ welcome: "held" });
-      const startMs = performance.now();
-      const back = tunnel.echo(10);
-      await Bun.sleep(HOLE_MS);
-      relay.set(CALM);
-      await back;
-      expect(performance.now() - startMs).toBeLessThan(NOTICED_MAX_MS);
+      await expectBack(relay, tunnel);
     }
     const said = tunnel.child.output().stderr;
     expect(said).toMatch(/The link was silent for \d+ s; coming back/);
@@ -65,12 +73,7 @@ test.concurrent(
     using _tunnel = tunnel;
     for (const relay of [forOperator, forAgent]) {
       relay.set({ up: "swallowed" });
-      const startMs = performance.now();
-      const back = tunnel.echo(10);
-      await Bun.sleep(HOLE_MS);
-      relay.set(CALM);
-      await back;
-      expect(performance.now() - startMs).toBeLessThan(NOTICED_MAX_MS);
+      await expectBack(relay, tunnel);
     }
   },
   PATIENCE_MS,
