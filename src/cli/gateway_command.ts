@@ -192,7 +192,7 @@ async function listen(
       : undefined,
   });
   const { host, port } = config.listen;
-  return await listenWebSockets(host, port, identity.tls, {
+  return listenWebSockets(host, port, identity.tls, {
     visit: (visitor) => gateway.visit(visitor),
     request: (request, caller) =>
       app.fetch(request, {

@@ -9,7 +9,7 @@ import {
   loadRevocationList,
   type RevocationList,
 } from "../runtime/revocation_list.ts";
-import type { ServerTls } from "../runtime/ws_server.ts";
+import type { ServerTls } from "../runtime/raw_listener.ts";
 
 type TlsFiles = Extract<GatewayConfig["door"], { tag: "tls" }>;
 

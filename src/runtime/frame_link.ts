@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import {
   CLOSE_REASON_MAX_BYTES,
   CLOSE_TIMEOUT_MS,
@@ -7,8 +6,10 @@ import {
 import { FAULTS } from "../protocol/fault.ts";
 import type { Link, LinkEnd, LinkHandlers } from "../transport/link.ts";
 import { lend, lendParts } from "./lent_memory.ts";
+import { plainAddress } from "./plain_address.ts";
+import type { RawSocket, SocketOwner } from "./raw_socket.ts";
 import { FrameReader, type FrameSink, OPCODES } from "./ws_frame_reader.ts";
-import { type Frame, type TakeBytes, writeFrames } from "./ws_frame_writer.ts";
+import { type Frame, writeFrames } from "./ws_frame_writer.ts";
 
 /** Above this, `drain` will be told when all of it has gone. */
 const DRAIN_ABOVE_BYTES = 64 * 1024;
@@ -19,70 +20,77 @@ const PONG_MAX_BYTES = 1024 * 1024;
 /** Up to here, a message is written at once. */
 const AT_ONCE_MAX_BYTES = 2 * 1024;
 
+const NOTHING = new Uint8Array(0);
+
 /** RFC 6455 §7.4.1. */
 const NO_CODE = 1005;
 const ABNORMAL_CLOSE = 1006;
 const TOO_LONG_CLOSE = 1009;
 
-/** The other side is told 1009; this is what it means here. */
-const TOO_LONG_END: LinkEnd = {
-  code: FAULTS.messageTooLarge.closeCode,
-  reason: `Cannot read message: over ${STREAM_MESSAGE_MAX_BYTES} bytes`,
-};
+/** What the kernel has not taken of a write. */
+interface Unwritten {
+  readonly bytes: Uint8Array;
+  /** To be called when it has taken all of it. */
+  readonly done: () => void;
+}
 
 /**
- * A link that was accepted over a socket of `node:tls`, with frames of our
- * own: the runtime's `ws` costs twice the CPU there (docs/adr/0022).
+ * A link that was accepted over a connection of the runtime's own, with frames
+ * of ours: `ws` costs twice the CPU there, and many times the memory
+ * (docs/adr/0022, 0023).
  */
-export class FrameLink implements Link, FrameSink {
+export class FrameLink implements Link, FrameSink, SocketOwner {
   readonly remoteAddress: string;
-  readonly #socket: Socket;
+  readonly #socket: RawSocket;
   readonly #reader: FrameReader;
   #handlers: LinkHandlers | undefined;
+  /** What came before there were any; undefined: nothing. */
+  #early: Uint8Array[] | undefined;
+  #isPaused = false;
   /** We have said goodbye, or have been told one: nothing is sent any more. */
   #isClosing = false;
   /** The peer has said goodbye, or nonsense: nothing is read any more. */
   #isDeaf = false;
-  /** How it ended, or will have when the socket is closed. */
+  #hasPeerEnded = false;
+  /** How it ended, or will have when the connection is closed. */
   #said: LinkEnd | undefined;
   #broken: LinkEnd | undefined;
   #end: LinkEnd | undefined;
   #congested = false;
-  /** What is to be sent once the socket has taken what it has. */
+  /** What is to be sent once the kernel has taken what is unwritten. */
   readonly #queue: Frame[] = [];
   #queuedBytes = 0;
-  /** To be called once the socket has taken what it has. */
-  #taken: (() => void) | undefined;
+  #unwritten: Unwritten | undefined;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Takes over `socket` after the handshake; reads nothing until `handle`. */
+  /**
+   * Takes over `socket` after the handshake; reads nothing until `handle`.
+   *
+   * @param head What came behind the request for a handshake.
+   * @param maxBytes Longest message that it takes.
+   */
   constructor(
-    socket: Socket,
-    head: Uint8Array,
-    remoteAddress: string,
+    socket: RawSocket,
+    head: readonly Uint8Array[],
+    maxBytes: number = STREAM_MESSAGE_MAX_BYTES,
   ) {
-    this.remoteAddress = remoteAddress;
+    this.remoteAddress = plainAddress(socket.remoteAddress);
     this.#socket = socket;
-    this.#reader = new FrameReader(this, STREAM_MESSAGE_MAX_BYTES);
+    this.#reader = new FrameReader(this, maxBytes);
+    if (head.length > 0) this.#early = [...head];
+    socket.data = this;
     socket.pause();
-    if (head.length > 0) socket.unshift(head);
-    socket.on("end", this.#onEnd);
-    socket.on("error", this.#onError);
-    socket.on("close", this.#onClose);
   }
 
   get bufferedBytes(): number {
-    return this.#queuedBytes + this.#socket.writableLength;
+    return this.#queuedBytes + (this.#unwritten?.bytes.length ?? 0);
   }
 
   handle(handlers: LinkHandlers): void {
     const first = this.#handlers === undefined;
     this.#handlers = handlers;
-    if (first && !this.#end) {
-      this.#socket.on("data", this.#onData);
-      this.#socket.resume();
-    }
-    if (this.#end) handlers.closed(this.#end);
+    if (first) this.#begin();
+    else if (this.#end) handlers.closed(this.#end);
   }
 
   send(message: string | Uint8Array): void {
@@ -94,27 +102,31 @@ export class FrameLink implements Link, FrameSink {
   }
 
   ping(): void {
-    if (!this.#isClosing) this.#write(OPCODES.ping, new Uint8Array(0));
+    if (!this.#isClosing) this.#write(OPCODES.ping, NOTHING);
   }
 
   pause(): void {
-    if (!this.#isClosing) this.#socket.pause();
+    if (this.#isClosing) return;
+    this.#isPaused = true;
+    this.#socket.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     if (this.#handlers) this.#socket.resume();
   }
 
   close(code: number, reason: string): void {
     if (this.#isClosing) return;
     this.#goodbye(code, reason);
+    this.#readEarly();
     // A paused socket would never read the answer to its goodbye.
     this.#socket.resume();
   }
 
   terminate(): void {
     this.#isClosing = true;
-    this.#socket.destroy();
+    this.#socket.terminate();
   }
 
   // From the frames.
@@ -142,9 +154,55 @@ export class FrameLink implements Link, FrameSink {
 
   failed(code: number, why: string): void {
     this.#broken = code === TOO_LONG_CLOSE
-      ? TOO_LONG_END
+      ? { code: FAULTS.messageTooLarge.closeCode, reason: why }
       : { code: ABNORMAL_CLOSE, reason: why };
     this.#hangUp(code, "");
+  }
+
+  // From the connection.
+
+  received(chunk: Uint8Array): void {
+    if (this.#isDeaf) return;
+    const isKept = !this.#handlers && !this.#isClosing;
+    if (isKept) (this.#early ??= []).push(chunk);
+    else lendParts(chunk, this.#reader);
+  }
+
+  drained(): void {
+    const unwritten = this.#unwritten;
+    this.#unwritten = undefined;
+    if (unwritten) this.#take(unwritten.bytes, unwritten.done);
+    if (!this.#unwritten) unwritten?.done();
+    this.#flush();
+    if (!this.#congested || this.bufferedBytes > 0) return;
+    this.#congested = false;
+    this.#handlers?.drain();
+  }
+
+  peerEnded(): void {
+    this.#hasPeerEnded = this.#isDeaf = this.#isClosing = true;
+    this.#closeTimer ??= this.#cutLater();
+    this.#flush();
+  }
+
+  gone(error: Error | undefined): void {
+    clearTimeout(this.#closeTimer);
+    const lost = { code: ABNORMAL_CLOSE, reason: error?.message ?? "" };
+    this.#end = this.#said ?? this.#broken ?? lost;
+    this.#isClosing = true;
+    this.#handlers?.closed(this.#end);
+  }
+
+  #readEarly(): void {
+    const early = this.#early;
+    this.#early = undefined;
+    for (const chunk of early ?? []) this.received(chunk);
+  }
+
+  #begin(): void {
+    this.#readEarly();
+    if (!this.#isPaused) this.#socket.resume();
+    if (this.#end) this.#handlers?.closed(this.#end);
   }
 
   /** Leaves once all is written. */
@@ -162,7 +220,11 @@ export class FrameLink implements Link, FrameSink {
     if (code !== undefined) payload.writeUInt16BE(code);
     this.#write(OPCODES.close, payload.subarray(0, size));
     this.#isClosing = true;
-    this.#closeTimer = setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS);
+    this.#closeTimer = this.#cutLater();
+  }
+
+  #cutLater(): ReturnType<typeof setTimeout> {
+    return setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS);
   }
 
   /**
@@ -175,53 +237,23 @@ export class FrameLink implements Link, FrameSink {
     this.#queuedBytes += payload.length;
     // A key, and what it is answered with, wait for nothing.
     if (payload.length <= AT_ONCE_MAX_BYTES) this.#flush();
-    else if (this.#queue.length === 1) queueMicrotask(this.#flush);
+    else if (this.#queue.length === 1) queueMicrotask(() => this.#flush());
   }
 
-  readonly #flush = (): void => {
-    const socket = this.#socket;
-    while (!this.#taken && socket.writable && this.#queue.length > 0) {
+  #flush(): void {
+    while (!this.#unwritten && this.#queue.length > 0 && !this.#end) {
       this.#queuedBytes -= writeFrames(this.#queue, this.#take);
     }
-    const isDone = this.#queue.length === 0;
-    if (this.#isDeaf && isDone && socket.writable) socket.end();
-  };
+    if (!this.#isDeaf || this.#unwritten) return;
+    if (this.#hasPeerEnded) this.#socket.end();
+    else this.#socket.shutdown();
+  }
 
-  readonly #take: TakeBytes = (bytes, done) => {
-    this.#socket.write(bytes, this.#onTaken);
-    if (this.#socket.writableLength === 0) return true;
-    this.#taken = done;
+  readonly #take = (bytes: Uint8Array, done: () => void): boolean => {
+    // Below nought, and for ever: it is closed.
+    const takenBytes = Math.max(0, this.#socket.write(bytes));
+    if (takenBytes === bytes.length) return true;
+    this.#unwritten = { bytes: bytes.subarray(takenBytes), done };
     return false;
-  };
-
-  readonly #onTaken = (): void => {
-    if (!this.#taken || this.#socket.writableLength > 0) return;
-    this.#taken();
-    this.#taken = undefined;
-    this.#flush();
-    if (!this.#congested || this.bufferedBytes > 0) return;
-    this.#congested = false;
-    this.#handlers?.drain();
-  };
-
-  readonly #onData = (chunk: Uint8Array): void => {
-    if (this.#isDeaf) return;
-    lendParts(chunk, () => this.#reader.push(chunk));
-  };
-
-  readonly #onEnd = (): void => {
-    this.#isClosing = true;
-    this.#socket.end();
-  };
-
-  readonly #onError = (error: Error): void => {
-    this.#broken ??= { code: ABNORMAL_CLOSE, reason: error.message };
-  };
-
-  readonly #onClose = (): void => {
-    clearTimeout(this.#closeTimer);
-    const lost = { code: ABNORMAL_CLOSE, reason: "" };
-    this.#end = this.#said ?? this.#broken ?? lost;
-    this.#handlers?.closed(this.#end);
   };
 }

@@ -6,17 +6,22 @@ const lentCounts = new WeakMap<ArrayBufferLike, number>();
 /** How many reads have parts that are out, those of the lost among them. */
 let lentReadCount = 0;
 
+/** Who reads what comes, piece by piece. */
+export interface ChunkReader {
+  push(chunk: Uint8Array): void;
+}
+
 /**
- * Calls `read`, in which parts of `chunk` may be lent; frees its memory when
+ * Has `reader` read `chunk`, parts of which it may lend; frees its memory when
  * all of them are given back. If one never is, the garbage collector does.
  */
-export function lendParts(chunk: Uint8Array, read: () => void): void {
-  if (chunk.byteLength < FREE_MIN_BYTES) return read();
+export function lendParts(chunk: Uint8Array, reader: ChunkReader): void {
+  if (chunk.byteLength < FREE_MIN_BYTES) return reader.push(chunk);
   const { buffer } = chunk;
   noteRead(chunk);
   lentCounts.set(buffer, 1);
   lentReadCount++;
-  read();
+  reader.push(chunk);
   giveBack(chunk);
 }
 

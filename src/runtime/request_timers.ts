@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 /**
  * Cuts connections on which no whole request has come in time. For those that
@@ -7,23 +7,23 @@ import type { Socket } from "node:net";
  */
 export class RequestTimers {
   readonly #timeoutMs: number;
-  readonly #timers = new WeakMap<Socket, ReturnType<typeof setTimeout>>();
+  readonly #timers = new WeakMap<Duplex, ReturnType<typeof setTimeout>>();
 
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Waits for the first request of `socket`, or for the next one. */
-  start(socket: Socket): void {
-    if (socket.destroyed) return;
-    if (this.#timers.has(socket)) this.stop(socket);
-    else socket.once("close", () => this.stop(socket));
-    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs);
-    this.#timers.set(socket, timer);
+  /** Waits for the first request of `stream`, or for the next one. */
+  start(stream: Duplex): void {
+    if (stream.destroyed) return;
+    if (this.#timers.has(stream)) this.stop(stream);
+    else stream.once("close", () => this.stop(stream));
+    const timer = setTimeout(() => stream.destroy(), this.#timeoutMs);
+    this.#timers.set(stream, timer);
   }
 
   /** The request is here: whoever answers it takes the time that it needs. */
-  stop(socket: Socket): void {
-    clearTimeout(this.#timers.get(socket));
+  stop(stream: Duplex): void {
+    clearTimeout(this.#timers.get(stream));
   }
 }

@@ -134,7 +134,10 @@ export class FrameReader {
       throw refused("its frames are out of order");
     }
     if (this.#fragmentBytes + this.#payloadBytes <= this.#maxBytes) return;
-    throw new Refusal(TOO_LONG, `Cannot read message: over ${this.#maxBytes}`);
+    throw new Refusal(
+      TOO_LONG,
+      `Cannot read message: over ${this.#maxBytes} bytes`,
+    );
   }
 
   /** Takes what `chunk` has of a payload; returns where that ends. */

@@ -1,48 +1,75 @@
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
-import type { Socket } from "node:net";
-import { Duplex } from "node:stream";
 import { FrameLink } from "../../src/runtime/frame_link.ts";
+import type { RawSocket, SocketOwner } from "../../src/runtime/raw_socket.ts";
 import { OPCODES } from "../../src/runtime/ws_frame_reader.ts";
 import { LinkEar } from "../contract/link_ear.ts";
 import { clientFrame } from "../support/client_frame.ts";
 
 const { close, ping, text } = OPCODES;
 
-/** A socket whose peer says what a test wants, and takes all or nothing. */
-class FakeSocket extends Duplex {
+/** A connection whose peer says what a test wants, and takes all or nothing. */
+class FakeSocket {
+  readonly remoteAddress = "192.0.2.7";
+  data: SocketOwner | undefined;
   written = Buffer.alloc(0);
-  #isStuck = false;
-  #waiting: (() => void) | undefined;
+  isPaused = false;
+  isShut = false;
+  isDestroyed = false;
+  /** How much more of a write it takes. */
+  roomBytes = Infinity;
+  /** What came while it was paused. */
+  readonly #unread: Uint8Array[] = [];
 
-  override _read(): void {}
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.written = Buffer.concat([this.written, chunk]);
-    if (this.#isStuck) this.#waiting = done;
-    else done();
+  write(chunk: Uint8Array): number {
+    const taken = chunk.subarray(0, this.roomBytes);
+    this.roomBytes -= taken.length;
+    this.written = Buffer.concat([this.written, taken]);
+    return taken.length;
   }
 
-  stick(): void {
-    this.#isStuck = true;
+  pause(): void {
+    this.isPaused = true;
   }
 
-  flush(): void {
-    this.#isStuck = false;
-    this.#waiting?.();
+  resume(): void {
+    this.isPaused = false;
+    for (const chunk of this.#unread.splice(0)) this.data?.received(chunk);
+  }
+
+  shutdown(): void {
+    this.isShut = true;
+  }
+
+  end(): void {
+    this.terminate();
+  }
+
+  terminate(): void {
+    if (this.isDestroyed) return;
+    this.isDestroyed = true;
+    this.data?.gone(undefined);
+  }
+
+  say(chunk: Uint8Array): void {
+    this.#unread.push(chunk);
+    if (!this.isPaused) this.resume();
+  }
+
+  flush(roomBytes = Infinity): void {
+    this.roomBytes = roomBytes;
+    this.data?.drained();
   }
 }
 
 function linkOver(
   socket: FakeSocket,
-  head: Uint8Array = new Uint8Array(0),
+  ...head: readonly Uint8Array[]
 ): FrameLink {
-  return new FrameLink(socket as unknown as Socket, head, "192.0.2.7");
+  return new FrameLink(socket as unknown as RawSocket, head);
 }
 
-/** Lets all turns pass that a socket without a kernel needs. */
+/** Lets this turn end: long messages are written then. */
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-  await new Promise((resolve) => process.nextTick(resolve));
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
 
@@ -55,7 +82,7 @@ test("FrameLink hears what came with the handshake first", async () => {
   const head = clientFrame({ opcode: text, payload: first });
   const link = linkOver(socket, head);
   const ear = new LinkEar(link);
-  socket.push(clientFrame({ opcode: text, payload: Buffer.from("second") }));
+  socket.say(clientFrame({ opcode: text, payload: Buffer.from("second") }));
   await settle();
   expect(ear.messages).toEqual(["first", "second"]);
 });
@@ -64,13 +91,13 @@ test("FrameLink answers a ping in its words, however late", async () => {
   const socket = new FakeSocket();
   const link = linkOver(socket);
   const ear = new LinkEar(link);
-  socket.stick();
+  socket.roomBytes = 0;
   link.send("before");
   await settle();
   const words = Buffer.from("are you there");
   // Long enough that its memory is freed when it has been read.
   const rest = Buffer.alloc(40_000, 0x61);
-  socket.push(Buffer.concat([
+  socket.say(Buffer.concat([
     clientFrame({ opcode: ping, payload: words }),
     clientFrame({ opcode: text, payload: rest }),
   ]));
@@ -86,7 +113,7 @@ test("FrameLink tells of a drain once, when all of much has gone", async () => {
   const socket = new FakeSocket();
   const link = linkOver(socket);
   const ear = new LinkEar(link);
-  socket.stick();
+  socket.roomBytes = 0;
   link.send(new Uint8Array(60_000));
   link.send(new Uint8Array(60_000));
   await settle();
@@ -108,10 +135,10 @@ test("FrameLink cuts a peer that does not say goodbye within 3 s", async () => {
   expect([...socket.written.subarray(0, 4)]).toEqual([0x88, 8, 0x11, 0x41]);
   jest.advanceTimersByTime(2_999);
   await settle();
-  expect([socket.destroyed, ear.ends]).toEqual([false, []]);
+  expect([socket.isDestroyed, ear.ends]).toEqual([false, []]);
   jest.advanceTimersByTime(1);
   await settle();
-  expect([socket.destroyed, ear.ends])
+  expect([socket.isDestroyed, ear.ends])
     .toEqual([true, [{ code: 1006, reason: "" }]]);
 });
 
@@ -122,11 +149,11 @@ test("FrameLink tells the goodbye of a peer, and leaves", async () => {
     Uint8Array.of(0x11, 0x41),
     Buffer.from("Gone"),
   ]);
-  socket.push(clientFrame({ opcode: close, payload }));
+  socket.say(clientFrame({ opcode: close, payload }));
   await settle();
   expect([...socket.written]).toEqual([0x88, 6, ...payload]);
-  expect(socket.writableEnded).toBeTrue();
-  socket.push(null);
+  expect(socket.isShut).toBeTrue();
+  socket.data?.peerEnded();
   await settle();
   expect(ear.ends).toEqual([{ code: 4417, reason: "Gone" }]);
 });
@@ -134,7 +161,7 @@ test("FrameLink tells the goodbye of a peer, and leaves", async () => {
 test("FrameLink tells what broke it off, if nobody said goodbye", async () => {
   const socket = new FakeSocket();
   const link = linkOver(socket);
-  socket.destroy(new Error("read ECONNRESET"));
+  socket.data?.gone(new Error("read ECONNRESET"));
   await settle();
   // Told to who handles it later, too.
   const ear = new LinkEar(link);
@@ -144,12 +171,59 @@ test("FrameLink tells what broke it off, if nobody said goodbye", async () => {
 test("FrameLink refuses what no WebSocket says with 1002, and hears no more", async () => {
   const socket = new FakeSocket();
   const ear = new LinkEar(linkOver(socket));
-  socket.push(clientFrame({ opcode: text, isMasked: false }));
-  socket.push(clientFrame({ opcode: text, payload: Buffer.from("late") }));
+  socket.say(clientFrame({ opcode: text, isMasked: false }));
+  socket.say(clientFrame({ opcode: text, payload: Buffer.from("late") }));
   await settle();
   expect([...socket.written]).toEqual([0x88, 2, 0x03, 0xea]);
-  socket.push(null);
+  socket.data?.peerEnded();
   await settle();
   expect([ear.messages, ear.ends.map(({ code }) => code)])
     .toEqual([[], [1006]]);
+});
+
+test("FrameLink writes on where the kernel has stopped to take", async () => {
+  const socket = new FakeSocket();
+  const link = linkOver(socket);
+  const ear = new LinkEar(link);
+  socket.roomBytes = 70_000;
+  const messages = [1, 2, 3].map((fill) => new Uint8Array(60_000).fill(fill));
+  for (const message of messages) link.send(message);
+  link.send("last");
+  const frames = messages.map((message) =>
+    Buffer.concat([Uint8Array.of(0x82, 126, 0xea, 0x60), message])
+  );
+  const last = [Uint8Array.of(0x81, 4), Buffer.from("last")];
+  const all = Buffer.concat([...frames, ...last]);
+  await settle();
+  expect(link.bufferedBytes).toBeGreaterThan(0);
+  while (ear.drainCount === 0) socket.flush(9_999);
+  expect(socket.written.equals(all)).toBeTrue();
+});
+
+test("FrameLink leaves a caller that it closed before anybody heard it", async () => {
+  const socket = new FakeSocket();
+  const early = clientFrame({ opcode: text, payload: Buffer.from("early") });
+  const link = linkOver(socket, early);
+  link.close(1000, "");
+  const payload = Uint8Array.of(0x03, 0xe8);
+  socket.say(clientFrame({ opcode: close, payload }));
+  await settle();
+  expect([socket.isPaused, socket.isShut]).toEqual([false, true]);
+  socket.data?.peerEnded();
+  const ear = new LinkEar(link);
+  expect([ear.messages, ear.ends])
+    .toEqual([[], [{ code: 1000, reason: "" }]]);
+});
+
+test("FrameLink stays paused if its first hearer wants no more", () => {
+  const socket = new FakeSocket();
+  const first = clientFrame({ opcode: text, payload: Buffer.from("first") });
+  const link = linkOver(socket, first);
+  const ear = new LinkEar();
+  ear.message = (message) => {
+    ear.messages.push(message);
+    link.pause();
+  };
+  link.handle(ear);
+  expect([ear.messages, socket.isPaused]).toEqual([["first"], true]);
 });

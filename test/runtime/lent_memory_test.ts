@@ -10,7 +10,7 @@ function pattern(): Uint8Array {
 test("lendParts() frees a read when its last part is given back", () => {
   const chunk = pattern();
   const parts = [chunk.subarray(0, 100), chunk.subarray(100, 200)];
-  lendParts(chunk, () => parts.forEach(lend));
+  lendParts(chunk, { push: () => parts.forEach(lend) });
   giveBack(chunk.subarray(0, 1));
   expect(chunk.byteLength).toBe(LONG_BYTES);
   giveBack(chunk.subarray(0, 1));
@@ -19,19 +19,20 @@ test("lendParts() frees a read when its last part is given back", () => {
 
 test("lendParts() keeps a read whose parts are given back while it is read", () => {
   const chunk = pattern();
-  lendParts(chunk, () => {
+  const push = () => {
     for (let i = 0; i < 3; i++) {
       lend(chunk.subarray(i, i + 1));
       giveBack(chunk);
     }
     expect(chunk.byteLength).toBe(LONG_BYTES);
-  });
+  };
+  lendParts(chunk, { push });
   expect(chunk.byteLength).toBe(0);
 });
 
 test("lendParts() leaves a read whose part somebody keeps", () => {
   const chunk = pattern();
-  lendParts(chunk, () => lend(chunk.subarray(1)));
+  lendParts(chunk, { push: () => lend(chunk.subarray(1)) });
   expect(chunk.byteLength).toBe(LONG_BYTES);
 });
 

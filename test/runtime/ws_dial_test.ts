@@ -260,7 +260,7 @@ test("dialWebSocket() rejects, and does not throw, for an address that is none",
 
 test("dialWebSocket() shows the headers that it was given", async () => {
   const seen: (string | undefined)[] = [];
-  await using bench = await WsBench.open(undefined, (visitor) => {
+  await using bench = WsBench.open(undefined, (visitor) => {
     seen.push(visitor.header("x-agent-id"), visitor.path);
     return visitor.accept(STREAM_SUBPROTOCOL);
   });
@@ -270,7 +270,7 @@ test("dialWebSocket() shows the headers that it was given", async () => {
 });
 
 test("dialWebSocket() leaves no listener on a signal that lives on", async () => {
-  await using bench = await WsBench.open();
+  await using bench = WsBench.open();
   const stop = new AbortController();
   for (let i = 0; i < 3; i++) {
     const link = await bench.dial(stop.signal);
@@ -283,7 +283,7 @@ test("dialWebSocket() leaves no listener on a signal that lives on", async () =>
 
 test("dialWebSocket() loses nothing of what the gateway says with its first breath", async () => {
   const said = Array.from({ length: 40 }, (_, i) => `message ${i}`);
-  await using bench = await WsBench.open(undefined, async (visitor) => {
+  await using bench = WsBench.open(undefined, async (visitor) => {
     const link = await visitor.accept(STREAM_SUBPROTOCOL);
     for (const message of said) link.send(message);
     return link;

@@ -6,7 +6,7 @@ async function openPair(
   tls: WsTls | undefined,
   near: "dialed" | "accepted",
 ): Promise<LinkPair> {
-  const bench = await WsBench.open(tls);
+  const bench = WsBench.open(tls);
   const { dialed, accepted } = await bench.pair();
   return {
     near: near === "dialed" ? dialed : accepted,

@@ -54,10 +54,10 @@ class RawCaller implements Disposable {
 }
 
 /** A server whose visitors are kept as they come, unanswered. */
-async function openDoor() {
+function openDoor() {
   const visitors: Visitor[] = [];
   const callers: Caller[] = [];
-  const server = await listenWebSockets("127.0.0.1", 0, undefined, {
+  const server = listenWebSockets("127.0.0.1", 0, undefined, {
     visit: (visitor) => void visitors.push(visitor),
     request: (_request, caller) => {
       callers.push(caller);
@@ -68,7 +68,7 @@ async function openDoor() {
 }
 
 test("listenWebSockets() says who is at the door, and what was asked", async () => {
-  const door = await openDoor();
+  const door = openDoor();
   await using _server = door.server;
   const path = "/tunnel/connect?device=7&service=ssh&service=vnc";
   using _caller = new RawCaller(
@@ -98,7 +98,7 @@ test("listenWebSockets() says who is at the door, and what was asked", async () 
 });
 
 test("listenWebSockets() outlives paths that are none", async () => {
-  const door = await openDoor();
+  const door = openDoor();
   await using _server = door.server;
   for (const path of ["//", "http://[", "http://:99999/", "///", "//[::"]) {
     using caller = new RawCaller(door.port, handshake(path));
@@ -119,7 +119,7 @@ test("listenWebSockets() outlives paths that are none", async () => {
 });
 
 test("listenWebSockets() refuses with the fault as JSON, and lets the caller go", async () => {
-  const door = await openDoor();
+  const door = openDoor();
   await using _server = door.server;
   using caller = new RawCaller(door.port, handshake("/tunnel"));
   await eventually("a visitor", () => door.visitors.length === 1);
@@ -147,7 +147,7 @@ test("listenWebSockets() refuses with the fault as JSON, and lets the caller go"
 });
 
 test("listenWebSockets() tells of a caller who has left before it was accepted", async () => {
-  const door = await openDoor();
+  const door = openDoor();
   await using _server = door.server;
   const caller = new RawCaller(door.port, handshake("/tunnel"));
   await eventually("a visitor", () => door.visitors.length === 1);
@@ -159,7 +159,7 @@ test("listenWebSockets() tells of a caller who has left before it was accepted",
 });
 
 test("listenWebSockets() refuses a handshake that is no WebSocket's", async () => {
-  const door = await openDoor();
+  const door = openDoor();
   await using _server = door.server;
   const broken = handshake("/tunnel").replace(KEY, "short");
   using caller = new RawCaller(door.port, broken);
@@ -171,7 +171,7 @@ test("listenWebSockets() refuses a handshake that is no WebSocket's", async () =
 });
 
 test("listenWebSockets() reads no more than 16 offers", async () => {
-  const door = await openDoor();
+  const door = openDoor();
   await using _server = door.server;
   const offers = Array.from({ length: 100 }, (_, i) => `p${i}`).join(",");
   const text = handshake("/tunnel").replace(
@@ -184,7 +184,7 @@ test("listenWebSockets() reads no more than 16 offers", async () => {
 });
 
 test("listenWebSockets() keeps links that stand when it listens no more", async () => {
-  await using bench = await WsBench.open();
+  await using bench = WsBench.open();
   const { dialed, accepted } = await bench.pair();
   const ear = new LinkEar(dialed);
   new LinkEar(accepted);
@@ -198,7 +198,7 @@ test("listenWebSockets() keeps links that stand when it listens no more", async 
 });
 
 test("listenWebSockets() cuts every link when it is disposed of, twice too", async () => {
-  const bench = await WsBench.open();
+  const bench = WsBench.open();
   const pairs = [await bench.pair(), await bench.pair()];
   const ears = pairs.flatMap(({ dialed, accepted }) =>
     [dialed, accepted].map((link: Link) => new LinkEar(link))
@@ -211,12 +211,17 @@ test("listenWebSockets() cuts every link when it is disposed of, twice too", asy
 });
 
 test("listenWebSockets() says that it cannot listen, and where", async () => {
-  await using bench = await WsBench.open();
+  await using bench = WsBench.open();
   const { port } = bench.server;
   const ports = { visit: () => {}, request: () => new Response() };
-  const error = await rejection(
-    listenWebSockets("127.0.0.1", port, undefined, ports),
+  const listening = Promise.try(
+    listenWebSockets,
+    "127.0.0.1",
+    port,
+    undefined,
+    ports,
   );
+  const error = await rejection(listening);
   const { code, message } = Fault.from(error);
   expect([code, message]).toEqual([
     "configInvalid",

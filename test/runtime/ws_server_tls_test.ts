@@ -13,9 +13,9 @@ import {
 import { throwawayCertificate } from "../support/throwaway_certificate.ts";
 
 /** A gateway of `pki` that accepts everybody, and looks at each one. */
-async function openGateway(pki: DevPki) {
+function openGateway(pki: DevPki) {
   const visitors: Visitor[] = [];
-  const server = await listenWebSockets("127.0.0.1", 0, serverTls(pki), {
+  const server = listenWebSockets("127.0.0.1", 0, serverTls(pki), {
     visit: async (visitor) => {
       visitors.push(visitor);
       const link = await visitor.accept(STREAM_SUBPROTOCOL);
@@ -94,7 +94,7 @@ function checkServerIdentity(): undefined {
 
 test("listenWebSockets() lets in and shows whoever calls, with any certificate or none", async () => {
   await using pki = await makeDevPki();
-  const gateway = await openGateway(pki);
+  const gateway = openGateway(pki);
   await using server = gateway.server;
   const stranger = throwawayCertificate({ name: "nobody" });
   const callers = [
@@ -132,7 +132,7 @@ function expectOperator(certificate: PeerCertificate | undefined): void {
 
 test("listenWebSockets() shows the certificate to plain requests as well", async () => {
   await using pki = await makeDevPki();
-  await using server = (await openGateway(pki)).server;
+  await using server = openGateway(pki).server;
   const operator = await pki.operator("ana");
   const response = await fetch(`https://127.0.0.1:${server.port}/`, {
     tls: { ca: pki.caPem, ...pemOf(operator) },
@@ -144,7 +144,7 @@ afterEach(() => void jest.useRealTimers());
 
 test("listenWebSockets() cuts who asks for nothing over TLS, and never a link", async () => {
   await using pki = await makeDevPki();
-  await using server = (await openGateway(pki)).server;
+  await using server = openGateway(pki).server;
   const operator = pemOf(await pki.operator("ana"));
   jest.useFakeTimers();
   const callers = ["", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
@@ -183,7 +183,7 @@ test("listenWebSockets() cuts who asks for nothing over TLS, and never a link", 
 
 test("WsServer.setTls() changes what new callers see, and leaves links alone", async () => {
   await using pki = await makeDevPki();
-  const gateway = await openGateway(pki);
+  const gateway = openGateway(pki);
   await using server = gateway.server;
   const operator = pemOf(await pki.operator("ana"));
   const { link, ear } = await visit(server.port, pki, operator);
@@ -202,7 +202,7 @@ test("WsServer.setTls() changes what new callers see, and leaves links alone", a
 
 test("WsServer.setTls() believes another authority from then on", async () => {
   await using pki = await makeDevPki();
-  const gateway = await openGateway(pki);
+  const gateway = openGateway(pki);
   await using server = gateway.server;
   const stranger = throwawayCertificate({
     name: "Other CA",

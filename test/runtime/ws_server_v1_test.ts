@@ -5,9 +5,9 @@ import { listenWebSockets } from "../../src/runtime/ws_server.ts";
 import type { Link } from "../../src/transport/link.ts";
 
 /** A server that accepts all without a subprotocol, and echoes lengths. */
-async function echoServer() {
+function echoServer() {
   const links: Link[] = [];
-  const server = await listenWebSockets("127.0.0.1", 0, undefined, {
+  const server = listenWebSockets("127.0.0.1", 0, undefined, {
     visit: (visitor) =>
       void visitor.accept(undefined).then((link) => {
         links.push(link);
@@ -41,7 +41,7 @@ function answer(socket: WebSocket): Promise<string> {
 
 for (const deflate of [true, false]) {
   test(`listenWebSockets() accepts without a subprotocol who offers ${deflate ? "" : "no "}compression, and takes its long messages`, async () => {
-    const { server } = await echoServer();
+    const { server } = echoServer();
     await using _server = server;
     const socket = await dial(server.port, deflate);
     expect(socket.protocol).toBe("");
@@ -56,7 +56,7 @@ for (const deflate of [true, false]) {
 }
 
 test("listenWebSockets() tells the owner of such a link of pings and pongs", async () => {
-  const { links, server } = await echoServer();
+  const { links, server } = echoServer();
   await using _server = server;
   const socket = await dial(server.port, false);
   await new Promise((resolve) => setImmediate(resolve));

@@ -65,7 +65,7 @@ export class LiveSite implements AsyncDisposable {
     const site = new LiveSite();
     const gateway = await site.#makeGateway(detachMs);
     const server = site.#stack.use(
-      await listenWebSockets("127.0.0.1", 0, undefined, {
+      listenWebSockets("127.0.0.1", 0, undefined, {
         visit: (visitor) => gateway.visit(visitor),
         request: () => new Response(null, { status: 404 }),
       }),

@@ -1,8 +1,8 @@
 import { STREAM_SUBPROTOCOL } from "../../src/protocol/version.ts";
 import { dialWebSocket, type TlsMaterial } from "../../src/runtime/ws_dial.ts";
+import type { ServerTls } from "../../src/runtime/raw_listener.ts";
 import {
   listenWebSockets,
-  type ServerTls,
   type WsServer,
 } from "../../src/runtime/ws_server.ts";
 import type { Link } from "../../src/transport/link.ts";
@@ -41,12 +41,12 @@ export class WsBench implements AsyncDisposable {
   }
 
   /** @param visit Answers a caller in its own way; by default, accepts it. */
-  static async open(
+  static open(
     tls?: WsTls,
     visit: (visitor: Visitor) => Promise<Link> = accept,
-  ): Promise<WsBench> {
+  ): WsBench {
     const visits: PromiseWithResolvers<Link>[] = [];
-    const server = await listenWebSockets("127.0.0.1", 0, tls?.server, {
+    const server = listenWebSockets("127.0.0.1", 0, tls?.server, {
       visit: (visitor) => {
         const waiting = visits.shift() ?? Promise.withResolvers<Link>();
         visit(visitor).then(waiting.resolve, waiting.reject);
