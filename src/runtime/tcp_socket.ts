@@ -1,5 +1,5 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { freeRead, noteRead } from "../base/read_memory.ts";
+import type { SocketHandler, TCPSocketListener } from "bun";
+import { noteRead } from "../base/read_memory.ts";
 import { Fault } from "../protocol/fault.ts";
 import { printSocketAddress } from "../protocol/socket_address.ts";
 import type {
@@ -7,6 +7,13 @@ import type {
   ByteSocketHandlers,
 } from "../transport/byte_socket.ts";
 import { plainAddress } from "./plain_address.ts";
+import {
+  OWNER_HANDLERS,
+  type RawSocket,
+  type SocketOwner,
+} from "./raw_socket.ts";
+import { cannotListenFault, refusedFault } from "./tcp_fault.ts";
+import { WriteQueue } from "./write_queue.ts";
 
 /** Where a TCP service is, or is to be. */
 export interface TcpAddress {
@@ -23,53 +30,44 @@ type Ending =
   | { readonly tag: "none" }
   /** Told to break off here, or broken off there; not gone yet. */
   | { readonly tag: "broken"; readonly fault: Fault }
-  | { readonly tag: "gone"; readonly fault: Fault | undefined };
+  | { readonly tag: "gone"; readonly fault: Fault | undefined }
+  /** Gone, and said so. */
+  | { readonly tag: "told" };
+
+const BROKEN_OFF = "it broke off the connection";
 
 /**
- * Connects to a TCP service within `timeoutMs`.
+ * Connects to a TCP service within `timeoutMs`. An attempt that is given up
+ * cannot be called back: it goes on in the kernel until that gives up too,
+ * and what then connects is broken off at once.
  *
  * @throws {Fault} `serviceRefused`; its message names the address and why.
  * @throws `signal.reason` once aborted.
  */
-export function dialTcp(
+export async function dialTcp(
   address: TcpAddress,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ByteSocket> {
-  const { promise, resolve, reject } = Promise.withResolvers<ByteSocket>();
-  if (signal.aborted) {
-    reject(signal.reason);
-    return promise;
-  }
-  const { host, port } = address;
-  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
-  const byteSocket = new TcpSocket(socket, printSocketAddress(address));
-  const settle = () => {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
-    socket.off("error", refused);
-    socket.off("connect", connected);
-  };
-  const fail = (error: unknown) => {
-    settle();
-    socket.destroy();
-    reject(error);
-  };
-  const refused = (error: NodeJS.ErrnoException) =>
-    fail(refusedFault(address, error.code, error));
-  const connected = () => {
-    settle();
-    resolve(byteSocket);
-  };
-  const stop = () => fail(signal.reason);
+  signal.throwIfAborted();
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
   const timer = setTimeout(
-    () => fail(refusedFault(address, "ETIMEDOUT", undefined)),
+    () => reject(refusedFault(address, "ETIMEDOUT", undefined)),
     timeoutMs,
   );
   signal.addEventListener("abort", stop, { once: true });
-  socket.once("error", refused);
-  socket.once("connect", connected);
-  return promise;
+  const tcpSocket = new TcpSocket(printSocketAddress(address));
+  try {
+    await Promise.race([connect(address, tcpSocket), givenUp]);
+    return tcpSocket;
+  } catch (error) {
+    tcpSocket.reset();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 /**
@@ -79,216 +77,214 @@ export function dialTcp(
  *
  * @throws {Fault} `configInvalid` if it cannot listen there.
  */
+// deno-lint-ignore require-await -- A fault is a rejection, as dialTcp()'s is.
 export async function listenTcp(
   address: TcpAddress,
   onSocket: (socket: ByteSocket, remoteAddress: string) => void,
 ): Promise<TcpListener> {
-  const options = { allowHalfOpen: true, noDelay: true };
-  const server = createServer(options, (socket) => {
+  const open = (socket: RawSocket) => {
     const remoteAddress = plainAddress(socket.remoteAddress);
-    const peer = printSocketAddress({
-      host: remoteAddress,
-      port: socket.remotePort ?? 0,
-    });
-    onSocket(new TcpSocket(socket, peer), remoteAddress);
-  });
-  await listening(server, address);
-  const bound = server.address();
-  if (bound === null || typeof bound === "string") {
-    throw new Error("Cannot happen: a TCP server without an address");
-  }
+    const { remotePort } = socket;
+    const tcpSocket = new TcpSocket(
+      printSocketAddress({ host: remoteAddress, port: remotePort }),
+    );
+    tcpSocket.opened(socket);
+    onSocket(tcpSocket, remoteAddress);
+  };
+  const listener = listening(address, { ...OWNER_HANDLERS, open });
   return {
-    host: bound.address,
-    port: bound.port,
+    host: listener.hostname,
+    port: listener.port,
     [Symbol.asyncDispose]: () => {
-      server.close();
+      listener.stop();
       return Promise.resolve();
     },
   };
 }
 
-class TcpSocket implements ByteSocket {
-  readonly #socket: Socket;
+class TcpSocket implements ByteSocket, SocketOwner {
   readonly #peer: string;
+  readonly #queue = new WriteQueue();
+  #socket: RawSocket | undefined;
   #handlers: ByteSocketHandlers | undefined;
   #ending: Ending = { tag: "none" };
+  #isPaused = true;
+  /** Whether the peer will send no more, and whether that was told. */
+  #isPeerEnded = false;
+  #isPeerEndTold = false;
+  /** We will send no more, after what waits. */
+  #isEnded = false;
   /** A write has said false, and nobody has been told to go on yet. */
-  #drainDue = false;
+  #isDrainDue = false;
 
-  /** Takes over `socket`, connected or about to be; reads nothing yet. */
-  constructor(socket: Socket, peer: string) {
-    this.#socket = socket;
+  constructor(peer: string) {
     this.#peer = peer;
+  }
+
+  /** Takes over `socket`, which is connected now; reads nothing yet. */
+  opened(socket: RawSocket): void {
+    // Given up while it was connecting.
+    if (this.#ending.tag !== "none") return socket.terminate();
+    this.#socket = socket;
+    socket.data = this;
+    socket.setNoDelay(true);
     socket.pause();
-    socket.on("error", this.#onError);
-    socket.on("close", this.#onClose);
-    socket.on("drain", this.#onDrain);
-    // After end() there is no "drain" any more, but what was queued goes on.
-    socket.on("finish", this.#onDrain);
   }
 
   handle(handlers: ByteSocketHandlers): void {
     if (this.#handlers) throw new Error("Cannot handle a byte socket twice");
     this.#handlers = handlers;
-    if (this.#ending.tag === "gone") return queueMicrotask(this.#tellClosed);
-    this.#socket.on("data", this.#onData);
-    this.#socket.on("end", this.#onEnd);
-    this.#socket.resume();
+    this.resume();
+    if (this.#ending.tag === "gone" || this.#isPeerEnded) {
+      queueMicrotask(this.#tellEnds);
+    }
   }
 
   write(chunk: Uint8Array): boolean {
+    if (this.#isEnded) throw new Error("Cannot write after end()");
     const socket = this.#socket;
-    if (socket.writableEnded) throw new Error("Cannot write after end()");
-    if (!socket.writable) return false; // Never taken: `closed` says why.
-    const taken = socket.write(chunk);
-    if (socket.writableLength === 0) freeRead(chunk);
-    if (!taken) this.#drainDue = true;
-    return taken;
+    // Never taken: `closed` says why.
+    if (!socket || this.#ending.tag !== "none") return false;
+    if (this.#queue.write(socket, chunk)) return true;
+    this.#isDrainDue = true;
+    if (this.#queue.isRefused) this.#break(BROKEN_OFF);
+    return false;
   }
 
   end(): void {
-    if (this.#socket.writable) this.#socket.end();
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    if (this.#queue.isEmpty) this.#socket?.shutdown();
   }
 
   reset(): void {
-    this.#break(`Broke off the connection with ${this.#peer}`, undefined);
-    this.#socket.resetAndDestroy();
+    this.#breakAs(`Broke off the connection with ${this.#peer}`, undefined);
   }
 
   pause(): void {
-    this.#socket.pause();
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#socket?.pause();
   }
 
   resume(): void {
     // Without handlers, what flows would be lost.
-    if (this.#handlers) this.#socket.resume();
+    if (!this.#isPaused || !this.#handlers) return;
+    this.#isPaused = false;
+    this.#socket?.resume();
   }
 
-  #break(message: string, cause: unknown): void {
+  received(chunk: Uint8Array): void {
+    const handlers = this.#handlers;
+    // Bun reads what came before a reset even while paused.
+    if (!handlers) return this.#break(BROKEN_OFF);
+    if (this.#ending.tag !== "none") return;
+    noteRead(chunk);
+    handlers.data(chunk);
+  }
+
+  peerEnded(): void {
+    this.#isPeerEnded = true;
+    this.#tellEnds();
+  }
+
+  /** There may be room again; Bun says it at times that nobody waits. */
+  drained(): void {
+    const socket = this.#socket;
+    if (!socket || !this.#isDrainDue || this.#ending.tag !== "none") return;
+    if (!this.#queue.flush(socket)) {
+      if (this.#queue.isRefused) this.#break(BROKEN_OFF);
+      return;
+    }
+    if (this.#isEnded) socket.shutdown();
+    this.#isDrainDue = false;
+    this.#handlers?.drain();
+  }
+
+  /** The socket has closed: after both ends' end, by an error, or by us. */
+  gone(error: Error | undefined): void {
+    // Not said before the close if we had ended first; never while paused.
+    this.#isPeerEnded ||= !this.#isPaused;
+    const isWhole = this.#isPeerEnded && this.#isEnded && this.#queue.isEmpty;
+    if (error) this.#break(reasonOf(error), error);
+    // Whatever was missed: half of a stream is never a clean end.
+    else if (!isWhole) this.#break("it closed the connection too early");
+    this.#queue.clear();
+    const fault = this.#ending.tag === "broken"
+      ? this.#ending.fault
+      : undefined;
+    this.#ending = { tag: "gone", fault };
+    // It may be our own call that closed it: no call into a call.
+    queueMicrotask(this.#tellEnds);
+  }
+
+  /** Breaks off unless that has been done; `why` follows the peer's name. */
+  #break(why: string, cause?: unknown): void {
+    this.#breakAs(`Cannot go on with ${this.#peer}: ${why}`, cause);
+  }
+
+  #breakAs(message: string, cause: unknown): void {
     if (this.#ending.tag !== "none") return;
     const fault = new Fault("streamReset", message, { cause });
     this.#ending = { tag: "broken", fault };
+    // With SO_LINGER of 0: the peer is to see that it was no clean end.
+    this.#socket?.terminate();
   }
 
-  readonly #onData = (chunk: Uint8Array): void => {
-    noteRead(chunk);
-    this.#handlers?.data(chunk);
-  };
-
-  readonly #onEnd = (): void => {
-    if (this.#ending.tag === "none") this.#handlers?.end();
-  };
-
-  readonly #onDrain = (): void => {
-    if (!this.#drainDue || this.#ending.tag !== "none") return;
-    this.#drainDue = false;
-    this.#handlers?.drain();
-  };
-
-  readonly #onError = (error: NodeJS.ErrnoException): void => {
-    const why = error.code === "ECONNRESET" || error.code === "EPIPE"
-      ? "it broke off the connection"
-      : error.code ?? "the connection failed";
-    this.#break(`Cannot go on with ${this.#peer}: ${why}`, error);
-  };
-
-  readonly #onClose = (): void => {
-    const { readableEnded, writableFinished } = this.#socket;
-    // Whatever was missed below: half of a stream is never a clean end.
-    if (!readableEnded || !writableFinished) {
-      this.#break(
-        `Cannot go on with ${this.#peer}: it closed the connection too early`,
-        undefined,
-      );
+  readonly #tellEnds = (): void => {
+    const handlers = this.#handlers;
+    if (!handlers) return;
+    const ending = this.#ending;
+    const isClean = ending.tag === "none" ||
+      (ending.tag === "gone" && !ending.fault);
+    if (isClean && this.#isPeerEnded && !this.#isPeerEndTold) {
+      this.#isPeerEndTold = true;
+      handlers.end();
     }
-    const fault = this.#ending.tag === "none" ? undefined : this.#ending.fault;
-    this.#ending = { tag: "gone", fault };
-    this.#tellClosed();
-  };
-
-  readonly #tellClosed = (): void => {
-    if (this.#ending.tag === "gone") this.#handlers?.closed(this.#ending.fault);
+    if (ending.tag !== "gone") return;
+    this.#ending = { tag: "told" };
+    handlers.closed(ending.fault);
   };
 }
 
-function listening(server: Server, address: TcpAddress): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const failed = (error: NodeJS.ErrnoException) =>
-    reject(cannotListen(address, error));
-  server.once("error", failed);
-  server.listen({ host: address.host, port: address.port }, () => {
-    server.off("error", failed);
-    resolve();
-  });
-  return promise;
+const DIALED: SocketHandler<TcpSocket> = {
+  ...OWNER_HANDLERS,
+  open: (socket) => socket.data.opened(socket),
+};
+
+function reasonOf(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ECONNRESET" || code === "EPIPE") return BROKEN_OFF;
+  return code ?? "the connection failed";
 }
 
-function refusedFault(
-  address: TcpAddress,
-  code: string | undefined,
-  cause: unknown,
-): Fault {
-  const { why, hint } = reasonOf(code);
-  return new Fault(
-    "serviceRefused",
-    `Cannot reach ${printSocketAddress(address)}: ${why}`,
-    {
-      hint,
-      cause,
-    },
-  );
-}
-
-function reasonOf(code: string | undefined): { why: string; hint: string } {
-  switch (code) {
-    case "ECONNREFUSED":
-      return {
-        why: "the connection was refused",
-        hint: "Start the program that should listen there",
-      };
-    case "ETIMEDOUT":
-      return {
-        why: "it did not answer in time",
-        hint: "Check that the host is up and its firewall lets us in",
-      };
-    case "ENETUNREACH":
-    case "EHOSTUNREACH":
-    case "EADDRNOTAVAIL":
-      return {
-        why: "there is no route to it",
-        hint: "Check the address and the network",
-      };
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return {
-        why: "its name was not found",
-        hint: "Check the name, or give an IP address",
-      };
-    default:
-      return {
-        why: code ?? "the connection failed",
-        hint: "Check the address and the program that should listen there",
-      };
+async function connect(address: TcpAddress, data: TcpSocket): Promise<void> {
+  const { host: hostname, port } = address;
+  const socket = DIALED;
+  try {
+    await Bun.connect<TcpSocket>({
+      hostname,
+      port,
+      allowHalfOpen: true,
+      data,
+      socket,
+    });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw refusedFault(address, code, error);
   }
 }
 
-function cannotListen(
+function listening(
   address: TcpAddress,
-  error: NodeJS.ErrnoException,
-): Fault {
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: "another program listens there",
-    EADDRNOTAVAIL: "this computer does not have that address",
-    EACCES: "it is not permitted",
-  };
-  const why = reasons[error.code ?? ""] ?? error.code ??
-    "the address cannot be used";
-  return new Fault(
-    "configInvalid",
-    `Cannot listen on ${printSocketAddress(address)}: ${why}`,
-    {
-      hint: "Choose another address or port; port 0 takes any free one",
-      cause: error,
-    },
-  );
+  socket: SocketHandler<SocketOwner>,
+): TCPSocketListener<SocketOwner> {
+  const { host: hostname, port } = address;
+  try {
+    // Exclusive: on Windows, another program could take the port otherwise.
+    const options = { hostname, port, allowHalfOpen: true, exclusive: true };
+    return Bun.listen<SocketOwner>({ ...options, socket });
+  } catch (error) {
+    throw cannotListenFault(address, error as NodeJS.ErrnoException);
+  }
 }
