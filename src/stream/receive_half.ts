@@ -164,7 +164,7 @@ export class ReceiveHalf {
 
   #sendAck(offset: number): void {
     this.#grantedOffset = offset;
-    const windowBytes = this.#window.sizeBytes;
+    const windowBytes = this.#window.grantedBytes;
     this.#saidWindowBytes = windowBytes;
     this.#sink.sendMessage({ type: "ack", offset, window_bytes: windowBytes });
   }

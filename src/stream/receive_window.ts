@@ -1,4 +1,5 @@
 import { WINDOW_INITIAL_BYTES, WINDOW_MAX_BYTES } from "../protocol/limits.ts";
+import { ConversationMeter } from "./conversation_meter.ts";
 import type { WindowBudget } from "./window_budget.ts";
 
 /**
@@ -13,6 +14,12 @@ const GROWTH_FACTOR = 4;
  */
 const SHORT_ROUND_MS = 5;
 const SHORT_GROWTH_FACTOR = 2;
+
+/**
+ * What is granted there beside a conversation. All that is under way, each
+ * process on the way has to do before it comes to the next key.
+ */
+const CONSIDERATE_BYTES = 128 * 1024;
 
 /** From a grant until the first byte that only this grant allowed. */
 interface Round {
@@ -33,7 +40,9 @@ interface Round {
  */
 export class ReceiveWindow {
   readonly #budget: WindowBudget;
+  readonly #meter = new ConversationMeter();
   #sizeBytes = WINDOW_INITIAL_BYTES;
+  #grantedBytes = WINDOW_INITIAL_BYTES;
   #limitOffset = WINDOW_INITIAL_BYTES;
   #round: Round | undefined;
   #roundTripMinMs = Infinity;
@@ -43,8 +52,14 @@ export class ReceiveWindow {
     this.#budget = budget;
   }
 
+  /** What it has grown to. */
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /** What was granted last: less, beside a conversation. */
+  get grantedBytes(): number {
+    return this.#grantedBytes;
   }
 
   /** The first offset that the sender may not reach yet. */
@@ -59,11 +74,22 @@ export class ReceiveWindow {
       startOffset: receivedOffset,
       startMs: nowMs,
     };
-    this.#limitOffset = deliveredOffset + this.#sizeBytes;
+    const isConsiderate = this.#isShort && this.#budget.hasConversation(nowMs);
+    this.#grantedBytes = isConsiderate
+      ? Math.min(CONSIDERATE_BYTES, this.#sizeBytes)
+      : this.#sizeBytes;
+    // What was granted once is not taken back.
+    this.#limitOffset = Math.max(
+      this.#limitOffset,
+      deliveredOffset + this.#grantedBytes,
+    );
   }
 
   /** Notes that all bytes below `receivedOffset` are here. */
   received(receivedOffset: number, nowMs: number): void {
+    if (this.#meter.received(receivedOffset, nowMs)) {
+      this.#budget.conversed(nowMs);
+    }
     const round = this.#round;
     if (!round || receivedOffset <= round.limitOffset) return;
     this.#round = undefined;
@@ -72,16 +98,18 @@ export class ReceiveWindow {
     const rate = (receivedOffset - round.startOffset) / elapsedMs;
     this.#roundTripMinMs = Math.min(this.#roundTripMinMs, elapsedMs);
     this.#rateMaxBytesPerMs = Math.max(this.#rateMaxBytesPerMs, rate);
-    const factor = this.#roundTripMinMs < SHORT_ROUND_MS
-      ? SHORT_GROWTH_FACTOR
-      : GROWTH_FACTOR;
+    const factor = this.#isShort ? SHORT_GROWTH_FACTOR : GROWTH_FACTOR;
     this.#growTo(factor * this.#rateMaxBytesPerMs * this.#roundTripMinMs);
   }
 
   /** Gives the process back what this window took. */
   release(): void {
     this.#budget.giveBack(this.#sizeBytes - WINDOW_INITIAL_BYTES);
-    this.#sizeBytes = WINDOW_INITIAL_BYTES;
+    this.#sizeBytes = this.#grantedBytes = WINDOW_INITIAL_BYTES;
+  }
+
+  get #isShort(): boolean {
+    return this.#roundTripMinMs < SHORT_ROUND_MS;
   }
 
   #growTo(targetBytes: number): void {

@@ -110,3 +110,51 @@ test("WindowBudget gives what is left, and not more", () => {
   expect([budget.takenBytes, budget.take(50), budget.takenBytes])
     .toEqual([70, 30, 100]);
 });
+
+/** A window that has grown on a path of `roundTripMs`, and its grant beside a conversation. */
+function besideConversation(roundTripMs: number, silentMs: number) {
+  const budget = ample();
+  const path = { bytesPerMs: 500_000, roundTripMs };
+  const { window, elapsedMs } = runPath(path, 200 * MB, budget);
+  const offset = window.limitOffset;
+  budget.conversed(elapsedMs);
+  window.grant(offset, offset, elapsedMs + silentMs);
+  const { grantedBytes, limitOffset, sizeBytes } = window;
+  return { grantedBytes, grownBytes: limitOffset - offset, sizeBytes };
+}
+
+test("ReceiveWindow grants little beside a conversation where the round is short", () => {
+  const { grantedBytes, grownBytes, sizeBytes } = besideConversation(4, 999);
+  expect([grantedBytes, grownBytes]).toEqual([128 * KIB, 128 * KIB]);
+  // It comes back to what it was as soon as nobody speaks.
+  expect(sizeBytes).toBeGreaterThan(3 * MB);
+  const after = besideConversation(4, 1_000);
+  expect(after.grantedBytes).toBe(after.sizeBytes);
+});
+
+test("ReceiveWindow grants a long path what it fills, whoever speaks", () => {
+  const { grantedBytes, sizeBytes } = besideConversation(10, 0);
+  expect(grantedBytes).toBe(sizeBytes);
+});
+
+test("ReceiveWindow takes back nothing that it has granted", () => {
+  const budget = ample();
+  const path = { bytesPerMs: 500_000, roundTripMs: 4 };
+  const { window, elapsedMs } = runPath(path, 200 * MB, budget);
+  const { limitOffset } = window;
+  budget.conversed(elapsedMs);
+  window.grant(limitOffset - 1 * MIB, limitOffset - 1 * MIB, elapsedMs);
+  expect([window.grantedBytes, window.limitOffset])
+    .toEqual([128 * KIB, limitOffset]);
+});
+
+test("ReceiveWindow tells the process of a conversation that it carries itself", () => {
+  const budget = ample();
+  const window = new ReceiveWindow(budget);
+  for (const [i, ms] of [10, 150, 300].entries()) {
+    expect(budget.hasConversation(ms)).toBeFalse();
+    window.received((i + 1) * 40, ms);
+  }
+  expect([300, 1_299, 1_300].map((ms) => budget.hasConversation(ms)))
+    .toEqual([true, true, false]);
+});
