@@ -2,7 +2,6 @@ import type { Clock } from "../base/clock.ts";
 import { withDeadline } from "../base/deadline.ts";
 import { plainText } from "../base/text.ts";
 import {
-  type DetachNews,
   type FromAgent,
   type HeartbeatValues,
   type Hello,
@@ -17,22 +16,18 @@ import {
   HELLO_TIMEOUT_MS,
 } from "../protocol/limits.ts";
 import { PROTOCOL_VERSION } from "../protocol/version.ts";
-import type { Heartbeats, Watch } from "../transport/heartbeats.ts";
-import type { Link } from "../transport/link.ts";
-import { closeWithFault } from "../transport/link_end.ts";
+import type { Heartbeats, Watch, Watched } from "../transport/heartbeats.ts";
+import type { Link, LinkEnd, LinkHandlers } from "../transport/link.ts";
+import { closeWithFault, faultOfEnd } from "../transport/link_end.ts";
 import { MessageReader } from "../transport/message_reader.ts";
-import type { DeviceSession } from "./device_session.ts";
+import type { DeviceSession, SessionOwner } from "./device_session.ts";
+import type { ServiceLists } from "./service_lists.ts";
 
 export interface AgentSessionPorts {
   readonly clock: Clock;
   readonly heartbeats: Heartbeats;
   readonly heartbeat: HeartbeatValues;
-  /** Makes the welcome to a hello. @throws {Fault} If it may not come in. */
-  readonly welcome: (hello: Hello) => Promise<Welcome>;
-  /** The services of the device, or their states, have changed. */
-  readonly servicesChanged: (session: AgentSession) => void;
-  /** What has become of its tunnels without a link, as it says. */
-  readonly detached: (news: DetachNews) => void;
+  readonly serviceLists: ServiceLists;
 }
 
 /** What became of a tunnel that the agent was asked for. */
@@ -41,34 +36,43 @@ interface Asked {
   readonly refused: (fault: Fault) => void;
 }
 
+/** Who an agent is, as the door has found. */
+interface AgentFacts {
+  readonly subject: string;
+  readonly address: string;
+}
+
 /** One control link of one device, from hello to its end. */
-export class AgentSession implements DeviceSession {
+export class AgentSession implements DeviceSession, LinkHandlers, Watched {
   readonly deviceId: number;
   readonly name: string;
-  /** Canonical subject of the agent's certificate. */
   readonly subject: string;
-  /** Which start of the agent it is; undefined: it does not say. */
+  readonly address: string;
   readonly instance: string | undefined;
   services: readonly Service[];
   readonly protocol = 2;
   readonly #link: Link;
-  readonly #reader: MessageReader;
   readonly #ports: AgentSessionPorts;
-  readonly #asked = new Map<string, Asked>();
+  /** What was said between hello and {@linkcode AgentSession.serve}. */
+  #reader: MessageReader | undefined;
+  #owner: SessionOwner | undefined;
   #watch: Watch | undefined;
+  /** By tunnel; undefined: none was ever asked for. */
+  #asked: Map<string, Asked> | undefined;
   #ended: Fault | undefined;
 
   private constructor(
     hello: Hello,
-    subject: string,
+    agent: AgentFacts,
     link: Link,
     reader: MessageReader,
     ports: AgentSessionPorts,
   ) {
     this.deviceId = hello.device.id;
     this.name = hello.device.name;
-    this.subject = subject;
-    this.services = hello.services;
+    this.subject = agent.subject;
+    this.address = agent.address;
+    this.services = ports.serviceLists.share(hello.services);
     this.instance = hello.instance;
     this.#link = link;
     this.#reader = reader;
@@ -76,68 +80,51 @@ export class AgentSession implements DeviceSession {
   }
 
   /**
-   * Reads the hello of an agent that shows `subject`, and welcomes it.
+   * Reads the hello of `agent`, and welcomes it.
    *
+   * @param welcome Makes the answer to a hello, or throws why there is none.
    * @throws {Fault} If it says nothing, or what may not be said. The link is
    * left for the caller to close.
    */
   static async welcome(
     link: Link,
-    subject: string,
+    agent: AgentFacts,
+    welcome: (hello: Hello) => Promise<Welcome>,
     ports: AgentSessionPorts,
     signal: AbortSignal,
   ): Promise<AgentSession> {
-    let heard: () => void = () => {};
-    const reader = new MessageReader(link, () => heard());
+    // Nobody watches over the link before its session is served.
+    const reader = new MessageReader(link, () => {});
     const hello = await readHello(reader, ports.clock, signal);
-    const welcome = await ports.welcome(hello);
+    const answer = await welcome(hello);
     signal.throwIfAborted();
-    link.send(JSON.stringify(welcome));
-    const session = new AgentSession(hello, subject, link, reader, ports);
-    heard = session.#beginHeartbeats();
-    return session;
+    link.send(JSON.stringify(answer));
+    return new AgentSession(hello, agent, link, reader, ports);
   }
 
   offers(service: string): boolean {
     return this.services.some(({ name }) => name === service);
   }
 
-  /** Serves the link until it ends. Returns why it ended. Never rejects. */
-  async serve(signal: AbortSignal): Promise<Fault> {
-    try {
-      await this.#reader.each(
-        (message) => this.#take(parseFromAgent(message)),
-        signal,
-      );
-    } catch (error) {
-      this.end(Fault.from(error));
-    }
-    this.#watch?.stop();
-    const fault = this.#ended ?? Fault.from(undefined);
-    const offline = new Fault("deviceOffline", "The device's link has ended");
-    for (const asked of this.#asked.values()) asked.refused(offline);
-    this.#asked.clear();
-    return fault;
+  serve(owner: SessionOwner): void {
+    const { heartbeat, heartbeats } = this.#ports;
+    const reader = this.#reader;
+    this.#owner = owner;
+    this.#watch = heartbeats.watch(this, heartbeat);
+    this.#reader = undefined;
+    reader?.handOver(this);
   }
 
-  /** Closes the link with `fault`; the first to say why is remembered. */
   end(fault: Fault): void {
     if (this.#ended) return;
     this.#ended = fault;
     closeWithFault(this.#link, fault);
   }
 
-  /** Asks the agent to leave, and to come back within `withinMs`. */
-  drain(withinMs: number): void {
+  askToLeave(withinMs: number): void {
     this.#send({ type: "drain", reconnect_within_ms: withinMs });
   }
 
-  /**
-   * Asks the agent for a tunnel and waits until its service has answered.
-   *
-   * @throws {Fault} What the agent says why not, or `deviceOffline`.
-   * @throws `signal.reason` once aborted; the agent is then told.
-   */
   async open(request: Omit<Open, "type">, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#ended) {
@@ -149,31 +136,55 @@ export class AgentSession implements DeviceSession {
       reject(signal.reason);
     };
     signal.addEventListener("abort", stop, { once: true });
-    this.#asked.set(request.tunnel, { opened: resolve, refused: reject });
+    const asked = this.#asked ??= new Map<string, Asked>();
+    asked.set(request.tunnel, { opened: resolve, refused: reject });
     this.#send({ type: "open", ...request });
     try {
       await promise;
     } finally {
-      this.#asked.delete(request.tunnel);
+      asked.delete(request.tunnel);
       signal.removeEventListener("abort", stop);
     }
   }
 
-  #beginHeartbeats(): () => void {
-    const watch = this.#ports.heartbeats.watch({
-      beat: (echo) =>
-        this.#send(echo ? { type: "heartbeat", echo } : { type: "heartbeat" }),
-      paused: () => false,
-      silent: (silentMs) => {
-        const seconds = Math.round(silentMs / 1000);
-        this.end(
-          new Fault("linkSilent", `The agent was silent for ${seconds} s`),
-        );
-        this.#link.terminate();
-      },
-    }, this.#ports.heartbeat);
-    this.#watch = watch;
-    return () => watch.heard();
+  // From the link.
+
+  message(message: string | Uint8Array): void {
+    if (this.#ended) return;
+    this.#watch?.heard();
+    try {
+      this.#take(parseFromAgent(message));
+    } catch (error) {
+      this.end(Fault.from(error));
+    }
+  }
+
+  drain(): void {
+    // Control messages are few and short: nothing waits for this.
+  }
+
+  closed(end: LinkEnd): void {
+    const fault = this.#ended ??= faultOfEnd(end);
+    this.#watch?.stop();
+    const offline = new Fault("deviceOffline", "The device's link has ended");
+    for (const { refused } of this.#asked?.values() ?? []) refused(offline);
+    this.#owner?.sessionOver(fault);
+  }
+
+  // From the heartbeats.
+
+  beat(echo: boolean): void {
+    this.#send(echo ? { type: "heartbeat", echo } : { type: "heartbeat" });
+  }
+
+  paused(): boolean {
+    return false;
+  }
+
+  silent(silentMs: number): void {
+    const seconds = Math.round(silentMs / 1000);
+    this.end(new Fault("linkSilent", `The agent was silent for ${seconds} s`));
+    this.#link.terminate();
   }
 
   #take(message: FromAgent): void {
@@ -181,19 +192,19 @@ export class AgentSession implements DeviceSession {
       case "hello":
         throw new Fault("messageUnexpected", "Cannot take a second hello");
       case "services":
-        this.services = message.services;
-        return this.#ports.servicesChanged(this);
+        this.services = this.#ports.serviceLists.share(message.services);
+        return this.#owner?.servicesChanged();
       case "opened":
-        return this.#asked.get(message.tunnel)?.opened();
+        return this.#asked?.get(message.tunnel)?.opened();
       case "refused":
-        return this.#asked.get(message.tunnel)?.refused(
+        return this.#asked?.get(message.tunnel)?.refused(
           new Fault(
             message.code as FaultCode,
             plainText(message.message, FAULT_MESSAGE_MAX_CHARS),
           ),
         );
       case "heartbeat":
-        if (message.detaches) this.#ports.detached(message.detaches);
+        if (message.detaches) this.#owner?.agentDetached(message.detaches);
         // Whoever asks and does not read has enough to hear.
         if (message.echo && this.#link.bufferedBytes === 0) {
           this.#send({ type: "heartbeat" });

@@ -37,7 +37,6 @@ interface Contest {
  */
 export class CloneWatch {
   readonly #ports: GatewayPorts;
-  readonly #addresses = new WeakMap<DeviceSession, string>();
   /** In the order in which they were last contested. */
   readonly #contests = new Map<number, Contest>();
 
@@ -46,20 +45,17 @@ export class CloneWatch {
   }
 
   /**
-   * A device has a new control link here, from `address`.
+   * A device has a new control link here.
    *
    * @param older The link in whose place it came, if that still stood here.
    * @returns What follows from it; for who wants to wait. Never rejects.
    */
   async attached(
     session: DeviceSession,
-    address: string,
     older: DeviceSession | undefined,
   ): Promise<void> {
-    this.#addresses.set(session, address);
     if (older === undefined) return;
-    const where = this.#addresses.get(older) ?? UNKNOWN;
-    await this.#contested(session, older.instance, where);
+    await this.#contested(session, older.instance, older.address);
   }
 
   /** A device's new link has come in the place of one at another gateway. */
@@ -75,7 +71,7 @@ export class CloneWatch {
     was: string | undefined,
     where: string,
   ): Promise<void> {
-    const { deviceId, instance: is } = session;
+    const { address, deviceId, instance: is } = session;
     if (was === undefined || is === undefined || was === is) return;
     const contest = this.#contestOf(deviceId);
     const nowMs = this.#ports.clock.now();
@@ -84,7 +80,7 @@ export class CloneWatch {
     contest.returnsAtMs = contest.returnsAtMs
       .filter((atMs) => atMs > nowMs - WINDOW_MS);
     contest.places.set(was, where);
-    contest.places.set(is, this.#addresses.get(session) ?? UNKNOWN);
+    contest.places.set(is, address);
     if (contest.places.size > INSTANCES_MAX_COUNT) {
       const [first = ""] = contest.places.keys();
       contest.places.delete(first);

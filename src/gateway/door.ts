@@ -9,8 +9,8 @@ import {
   type IdentitySource,
   needRole,
 } from "./admit.ts";
+import { LinkSlots } from "./link_slots.ts";
 import type { GatewayPorts } from "./ports.ts";
-import { Quota } from "./quota.ts";
 import { type Refusal, RefusalLimiter } from "./refusal_limiter.ts";
 import { FORWARDED_HEADER } from "./statement.ts";
 
@@ -20,21 +20,14 @@ const SUBJECT_MAX_CHARS = 512;
 /** Lets callers in, each as what it is, and writes down whom it does not. */
 export class Door {
   readonly #ports: GatewayPorts;
-  readonly #linksPerAddress: Quota;
-  readonly #allLinks: Quota;
+  readonly #slots: LinkSlots;
   readonly #refusals: RefusalLimiter;
   /** Whom another gateway has let in; undefined: nobody whom it knows. */
   readonly #forwarded = new WeakMap<Caller, Admitted | undefined>();
 
   constructor(ports: GatewayPorts) {
-    const { limits } = ports;
     this.#ports = ports;
-    this.#linksPerAddress = new Quota(
-      "address",
-      limits.linksPerAddressMax,
-      "links",
-    );
-    this.#allLinks = new Quota("gateway", limits.linksMax, "links");
+    this.#slots = new LinkSlots(ports.limits);
     this.#refusals = new RefusalLimiter(
       ports.clock,
       (record) => ports.audit.write(record),
@@ -72,16 +65,16 @@ export class Door {
    * @throws {Fault} `quotaExceeded`, written down.
    */
   takeSlot(caller: Caller, path: string): Disposable {
-    const slots = new DisposableStack();
     try {
-      slots.use(this.#allLinks.take("all"));
-      const address = this.#addressOf(caller);
-      slots.use(this.#linksPerAddress.take(address));
+      return this.#slots.take(this.#addressOf(caller));
     } catch (error) {
-      slots.dispose();
       throw this.refuse(caller, path, error);
     }
-    return slots;
+  }
+
+  /** Resolves once no link is open any more. One caller in all. */
+  emptied(): Promise<void> {
+    return this.#slots.emptied();
   }
 
   /**

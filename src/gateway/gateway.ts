@@ -19,6 +19,7 @@ import {
 } from "./gateway_routes.ts";
 import { managerCaller } from "./manager_caller.ts";
 import type { ManagerCaller } from "./manager_pages.ts";
+import { holdSlot } from "./link_slots.ts";
 import { Meetings } from "./meetings.ts";
 import { misfit } from "./misfit.ts";
 import { OpenLinks } from "./open_links.ts";
@@ -27,6 +28,7 @@ import type { Refusal } from "./refusal_limiter.ts";
 import { Registry } from "./registry.ts";
 import { Rendezvous } from "./rendezvous.ts";
 import { type SelfRequest, selfVisitor } from "./self_dial.ts";
+import type { Standing } from "./standing.ts";
 import { TunnelQuotas } from "./tunnel_quotas.ts";
 import { v1Route } from "./v1_route.ts";
 
@@ -53,7 +55,7 @@ export class Gateway {
   readonly #routes: ReadonlyMap<string, Route>;
   /** Undefined: protocol 1 is switched off. */
   readonly #v1Route: Route | undefined;
-  readonly #links = new Set<Promise<void>>();
+  readonly #links = new Set<Promise<unknown>>();
   readonly #tunnels = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #draining = false;
@@ -159,24 +161,26 @@ export class Gateway {
       tunnels: this.#tunnels.size,
       graceMs,
     });
-    for (const session of this.registry.all()) session.drain(withinMs);
+    for (const session of this.registry.all()) session.askToLeave(withinMs);
     const done = new AbortController();
     const either = AbortSignal.any([signal, done.signal]);
     const grace = clock.sleep(graceMs, either).catch(() => undefined); // Cut short.
     const ended = Promise.allSettled(this.#tunnels);
     await Promise.race([ended, grace]);
-    this.#stop.abort(
-      new Fault("gatewayDraining", "The gateway is stopping"),
-    );
+    const stopping = new Fault("gatewayDraining", "The gateway is stopping");
+    this.#stop.abort(stopping);
+    // They do not listen to the signal themselves: there are ten thousand.
+    for (const session of this.registry.all()) session.end(stopping);
     const farewell = clock.sleep(FAREWELL_MS, done.signal).catch(() => undefined // All links have gone before.
     );
-    await Promise.race([Promise.all(this.#links), farewell]);
+    const gone = Promise.all([...this.#links, this.#door.emptied()]);
+    await Promise.race([gone, farewell]);
     done.abort();
     await Promise.all([grace, farewell]);
     this.#door.flush();
   }
 
-  #track(work: Promise<void>): void {
+  #track(work: Promise<unknown>): void {
     const serving = work.catch((error: unknown) => {
       this.#log.error("gateway.bug", {}, error);
     });
@@ -208,10 +212,10 @@ export class Gateway {
     }
     // Not awaited, here and below: a frame that waits as long as the link
     // keeps all that it has seen, the caller's request among it.
-    return holding(slot, this.#serve(visitor, route));
+    return holdSlot(slot, this.#serve(visitor, route));
   }
 
-  async #serve(visitor: Visitor, route: Route): Promise<void> {
+  async #serve(visitor: Visitor, route: Route): Promise<Standing | void> {
     let link: Link;
     try {
       link = await visitor.accept(route.subprotocol);
@@ -230,7 +234,7 @@ export class Gateway {
     route: Route,
     visitor: Visitor,
     admit: () => Admitted,
-  ): Promise<void> {
+  ): Promise<Standing | void> {
     const { signal } = this.#stop;
     const serving = Promise.try(() =>
       route.serve(link, admit(), visitor, signal)
@@ -238,7 +242,10 @@ export class Gateway {
     return this.#ending(link, serving);
   }
 
-  #ending(link: Link, serving: Promise<void>): Promise<void> {
+  #ending(
+    link: Link,
+    serving: Promise<Standing | void>,
+  ): Promise<Standing | void> {
     return serving.catch((error: unknown) => {
       const fault = Fault.from(error);
       if (fault.code === "internal") this.#log.error("gateway.bug", {}, error);
@@ -280,9 +287,4 @@ export class Gateway {
       this.#tunnels.delete(tunnel);
     }
   }
-}
-
-/** On its own: a closure in an async function keeps all its parameters. */
-function holding(slot: Disposable, serving: Promise<void>): Promise<void> {
-  return serving.finally(() => slot[Symbol.dispose]());
 }

@@ -14,6 +14,8 @@ import { serveOperator, type ServeOperatorPorts } from "./serve_operator.ts";
 import { serveResume } from "./serve_resume.ts";
 import { serveSession, type ServeSessionPorts } from "./serve_session.ts";
 import { serveStream } from "./serve_stream.ts";
+import { ServiceLists } from "./service_lists.ts";
+import type { Standing } from "./standing.ts";
 import { welcomeAgent } from "./welcome_agent.ts";
 
 /** One kind of link: who may open it, and what serves it. */
@@ -22,12 +24,13 @@ export interface Route {
   readonly subprotocol: string | undefined;
   /** Undefined: either. */
   readonly role?: "agent" | "operator";
+  /** Resolves when the link has ended, or is one that stands. */
   readonly serve: (
     link: Link,
     caller: Admitted,
     visitor: Visitor,
     signal: AbortSignal,
-  ) => Promise<void>;
+  ) => Promise<Standing | void>;
 }
 
 export interface RoutePorts extends ServeSessionPorts, ServeOperatorPorts {
@@ -39,6 +42,7 @@ export interface RoutePorts extends ServeSessionPorts, ServeOperatorPorts {
 /** Returns the kinds of links of protocol 2, by path. */
 export function gatewayRoutes(ports: RoutePorts): ReadonlyMap<string, Route> {
   const { counted, door } = ports;
+  const welcomePorts = { ...ports, serviceLists: new ServiceLists() };
   return new Map<string, Route>([
     [CONTROL_PATH, {
       subprotocol: CONTROL_SUBPROTOCOL,
@@ -46,10 +50,9 @@ export function gatewayRoutes(ports: RoutePorts): ReadonlyMap<string, Route> {
       serve: async (link, agent, visitor, signal) => {
         const session = await door.auditing(
           visitor,
-          () => welcomeAgent(link, agent, ports, signal),
+          () => welcomeAgent(link, agent, welcomePorts, signal),
         );
-        // Not awaited: the caller's request would be kept as long as its link.
-        return serveSession(session, agent, ports, signal);
+        return serveSession(session, agent.certificate, ports, signal);
       },
     }],
     [STREAM_PATH, {

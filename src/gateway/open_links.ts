@@ -1,9 +1,11 @@
 import { Fault } from "../protocol/fault.ts";
 import type { PeerCertificate } from "../transport/visitor.ts";
 
-interface OpenLink {
-  readonly certificate: PeerCertificate;
-  readonly end: (fault: Fault) => void;
+/** A link that stands as long as its certificate is good. */
+export interface OpenLink {
+  /** Undefined: it has shown none, and is not watched. */
+  readonly certificate: PeerCertificate | undefined;
+  end(fault: Fault): void;
 }
 
 /**
@@ -24,13 +26,18 @@ export class OpenLinks {
     certificate: PeerCertificate | undefined,
     end: (fault: Fault) => void,
   ): Disposable {
-    const link = certificate && { certificate, end };
-    if (link) this.#links.add(link);
-    return {
-      [Symbol.dispose]: () => {
-        if (link) this.#links.delete(link);
-      },
-    };
+    const link = { certificate, end };
+    this.watch(link);
+    return { [Symbol.dispose]: () => this.forget(link) };
+  }
+
+  /** As above, until {@linkcode OpenLinks.forget}. */
+  watch(link: OpenLink): void {
+    if (link.certificate) this.#links.add(link);
+  }
+
+  forget(link: OpenLink): void {
+    this.#links.delete(link);
   }
 
   /** Ends each link whose certificate is no longer good. Returns how many. */
@@ -38,7 +45,7 @@ export class OpenLinks {
     let ended = 0;
     for (const link of [...this.#links]) {
       try {
-        this.#check(link.certificate);
+        if (link.certificate) this.#check(link.certificate);
       } catch (error) {
         ended++;
         this.#links.delete(link);

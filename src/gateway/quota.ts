@@ -41,19 +41,7 @@ export class Quota {
     const count = this.#taken.get(key) ?? 0;
     if (count >= this.#maxCount) throw this.#exceeded(name);
     this.#taken.set(key, count + 1);
-    let isHeld = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (isHeld) this.#release(key);
-        isHeld = false;
-      },
-    };
-  }
-
-  #release(key: string): void {
-    const count = this.#taken.get(key) ?? 0;
-    if (count > 1) this.#taken.set(key, count - 1);
-    else this.#taken.delete(key);
+    return new Place(key, this.#taken);
   }
 
   #exceeded(name: string): Fault {
@@ -70,5 +58,23 @@ export class Quota {
         `${counted} open, the limit`,
       { hint: `Close some of them, or raise limits.${key} of the gateway` },
     );
+  }
+}
+
+/** One that is counted: without closures, since each link has some. */
+class Place implements Disposable {
+  readonly #key: string;
+  #taken: Map<string, number> | undefined;
+
+  constructor(key: string, taken: Map<string, number>) {
+    this.#key = key;
+    this.#taken = taken;
+  }
+
+  [Symbol.dispose](): void {
+    const count = this.#taken?.get(this.#key) ?? 0;
+    if (count > 1) this.#taken?.set(this.#key, count - 1);
+    else this.#taken?.delete(this.#key);
+    this.#taken = undefined;
   }
 }

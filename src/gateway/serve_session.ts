@@ -1,11 +1,14 @@
 import { plainText } from "../base/text.ts";
+import type { DetachNews } from "../protocol/control.ts";
+import { Fault } from "../protocol/fault.ts";
 import { DEVICE_NAME_MAX_CHARS } from "../protocol/limits.ts";
-import type { Admitted } from "./admit.ts";
+import type { PeerCertificate } from "../transport/visitor.ts";
 import type { CloneWatch } from "./clone_watch.ts";
-import type { DeviceSession } from "./device_session.ts";
-import type { OpenLinks } from "./open_links.ts";
+import type { DeviceSession, SessionOwner } from "./device_session.ts";
+import type { OpenLink, OpenLinks } from "./open_links.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { Registry } from "./registry.ts";
+import type { Standing } from "./standing.ts";
 
 export interface ServeSessionPorts extends GatewayPorts {
   readonly registry: Registry;
@@ -15,44 +18,97 @@ export interface ServeSessionPorts extends GatewayPorts {
   readonly attached: () => void;
 }
 
-/** Serves an agent that was welcomed until its link ends. Never rejects. */
-export async function serveSession(
+/** Serves an agent that was welcomed, which is online until its link ends. */
+export function serveSession(
   session: DeviceSession,
-  agent: Admitted,
+  certificate: PeerCertificate | undefined,
   ports: ServeSessionPorts,
   signal: AbortSignal,
-): Promise<void> {
-  const { clock, log, registry } = ports;
-  using _watched = ports.openLinks.add(agent.certificate, (fault) => {
-    ports.audit.write({
-      event: "link.revoked",
-      subject: agent.principal.subject,
-      address: agent.address,
-      code: fault.code,
-    });
-    session.end(fault);
-  });
-  void saveServices(session, ports);
-  const older = registry.find(session.deviceId);
-  registry.attach(session);
-  void ports.clones.attached(session, agent.address, older);
-  ports.attached();
-  const { deviceId: device, protocol } = session;
-  const name = plainText(session.name, DEVICE_NAME_MAX_CHARS);
-  const { address } = agent;
-  log.info("agent.online", { device, name, address, protocol });
-  const startMs = clock.now();
-  const fault = await session.serve(signal);
-  // What a newer link of the device has said is not to be overwritten.
-  const isNewest = registry.detach(session) && fault.code !== "linkReplaced";
-  if (isNewest) await saveServices(session, ports);
-  ports.metrics.linkClosed("control", fault.code);
-  const ms = Math.round(clock.now() - startMs);
-  log.info("agent.offline", { device, ms, code: fault.code });
+): Standing {
+  const online = new OnlineSession(session, certificate, ports);
+  online.begin();
+  // The end of all sessions has come while this one was welcomed.
+  if (signal.aborted) session.end(Fault.from(signal.reason));
+  return online;
+}
+
+/** All that is kept of an agent that is online, beside its session. */
+class OnlineSession implements OpenLink, SessionOwner, Standing {
+  readonly certificate: PeerCertificate | undefined;
+  readonly #session: DeviceSession;
+  readonly #ports: ServeSessionPorts;
+  readonly #startMs: number;
+  #held: Disposable | undefined;
+  #isOver = false;
+
+  constructor(
+    session: DeviceSession,
+    certificate: PeerCertificate | undefined,
+    ports: ServeSessionPorts,
+  ) {
+    this.certificate = certificate;
+    this.#session = session;
+    this.#ports = ports;
+    this.#startMs = ports.clock.now();
+  }
+
+  begin(): void {
+    const { attached, clones, log, openLinks, registry } = this.#ports;
+    const { address, deviceId: device, protocol } = this.#session;
+    openLinks.watch(this);
+    void saveServices(this.#session, this.#ports);
+    const older = registry.find(device);
+    registry.attach(this.#session);
+    void clones.attached(this.#session, older);
+    attached();
+    const name = plainText(this.#session.name, DEVICE_NAME_MAX_CHARS);
+    log.info("agent.online", { device, name, address, protocol });
+    this.#session.serve(this);
+  }
+
+  hold(held: Disposable): void {
+    if (this.#isOver) held[Symbol.dispose]();
+    else this.#held = held;
+  }
+
+  /** Its certificate is no longer good. */
+  end(fault: Fault): void {
+    const { address, subject } = this.#session;
+    const { code } = fault;
+    this.#ports.audit.write({ event: "link.revoked", subject, address, code });
+    this.#session.end(fault);
+  }
+
+  servicesChanged(): void {
+    void saveServices(this.#session, this.#ports);
+  }
+
+  agentDetached(news: DetachNews): void {
+    this.#ports.metrics.agentDetached(news);
+  }
+
+  sessionOver(fault: Fault): void {
+    this.#ports.openLinks.forget(this);
+    void this.#leave(fault);
+  }
+
+  /** Never rejects. */
+  async #leave({ code }: Fault): Promise<void> {
+    const { clock, log, metrics, registry } = this.#ports;
+    const session = this.#session;
+    // What a newer link of the device has said is not to be overwritten.
+    const isNewest = registry.detach(session) && code !== "linkReplaced";
+    if (isNewest) await saveServices(session, this.#ports);
+    metrics.linkClosed("control", code);
+    const ms = Math.round(clock.now() - this.#startMs);
+    log.info("agent.offline", { device: session.deviceId, ms, code });
+    this.#isOver = true;
+    this.#held?.[Symbol.dispose]();
+  }
 }
 
 /** Never rejects: a link that stands is worth more than when it was seen. */
-export async function saveServices(
+async function saveServices(
   session: DeviceSession,
   ports: GatewayPorts,
 ): Promise<void> {

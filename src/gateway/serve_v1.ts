@@ -7,11 +7,8 @@ import { faultOfEnd } from "../transport/link_end.ts";
 import type { Admitted } from "./admit.ts";
 import { claimDevice } from "./claim_device.ts";
 import { nobody } from "./nobody.ts";
-import {
-  saveServices,
-  serveSession,
-  type ServeSessionPorts,
-} from "./serve_session.ts";
+import { serveSession, type ServeSessionPorts } from "./serve_session.ts";
+import type { Standing } from "./standing.ts";
 import { V1AgentSession, type V1Register } from "./v1_agent_session.ts";
 import { V1OperatorSession } from "./v1_operator_session.ts";
 import type { V1StreamPorts } from "./v1_stream.ts";
@@ -25,8 +22,7 @@ export interface ServeV1Ports extends ServeSessionPorts, V1StreamPorts {
 }
 
 /**
- * Serves one link of an agent or an operator that speaks protocol 1 until it
- * ends. What it may be is decided by its certificate, and its first message
+ * Serves one link of an agent or an operator that speaks protocol 1. What it may be is decided by its certificate, and its first message
  * must fit that.
  *
  * @throws {Fault} If it was never let in; it has heard why, and the caller
@@ -37,9 +33,9 @@ export async function serveV1(
   caller: Admitted,
   ports: ServeV1Ports,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Standing | void> {
   try {
-    await meet(link, caller, ports, signal);
+    return await meet(link, caller, ports, signal);
   } catch (error) {
     const { message } = Fault.from(error);
     link.send(JSON.stringify({ type: "error", message }));
@@ -53,8 +49,8 @@ async function meet(
   caller: Admitted,
   ports: ServeV1Ports,
   signal: AbortSignal,
-): Promise<void> {
-  const first = Promise.withResolvers<() => Promise<void>>();
+): Promise<Standing | void> {
+  const first = Promise.withResolvers<() => Promise<Standing | void>>();
   let isFirst = true;
   link.handle({
     message: (message) => {
@@ -76,7 +72,7 @@ async function meet(
     ports.clock,
     signal,
   );
-  await serve();
+  return await serve();
 }
 
 /** @throws {Fault} `roleRefused`, `messageInvalid`. */
@@ -86,7 +82,7 @@ function begin(
   admitted: Admitted,
   ports: ServeV1Ports,
   signal: AbortSignal,
-): () => Promise<void> {
+): () => Promise<Standing | void> {
   const first = parseV1Message(message);
   const caller = admitted.isNobody && first.type === "register_agent"
     ? nobody(admitted.address, "agent", first.id)
@@ -98,10 +94,7 @@ function begin(
     return () => serveOperator(session, caller, ports);
   }
   if (first.type !== "register_agent") throw notAnOperator(first.type);
-  const session = new V1AgentSession(link, first, caller, {
-    ...ports,
-    servicesChanged: (changed) => void saveServices(changed, ports),
-  }, signal);
+  const session = new V1AgentSession(link, first, caller, ports, signal);
   return () => serveAgent(session, first, caller, ports, signal);
 }
 
@@ -111,10 +104,10 @@ async function serveAgent(
   agent: Admitted,
   ports: ServeV1Ports,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Standing> {
   await claimDevice({ id, name: session.name }, agent, ports);
   session.welcome();
-  await serveSession(session, agent, ports, signal);
+  return serveSession(session, agent.certificate, ports, signal);
 }
 
 async function serveOperator(

@@ -12,7 +12,7 @@ import { closeWithFault } from "../transport/link_end.ts";
 import { V1_DIALECTS } from "../transport/v1_dialect.ts";
 import { V1Link, type V1Owner } from "../transport/v1_link.ts";
 import type { Admitted } from "./admit.ts";
-import type { DeviceSession } from "./device_session.ts";
+import type { DeviceSession, SessionOwner } from "./device_session.ts";
 import { v1DeviceName } from "./v1_device_name.ts";
 import { V1ExecCommand } from "./v1_exec_command.ts";
 import { v1Heartbeat } from "./v1_heartbeat.ts";
@@ -25,8 +25,6 @@ export type V1Register = Extract<V1Message, { type: "register_agent" }>;
 type OpenRequest = Omit<Open, "type">;
 
 export interface V1AgentPorts extends V1StreamPorts {
-  /** The services of the device have changed. */
-  readonly servicesChanged: (session: DeviceSession) => void;
   /** Writes down that it wanted what it may not. */
   readonly linkRefused: (fault: Fault) => void;
 }
@@ -49,6 +47,7 @@ export class V1AgentSession implements DeviceSession, V1Owner {
   readonly deviceId: number;
   readonly name: string;
   readonly subject: string;
+  readonly address: string;
   /** Its tunnels end with its link, and do not come back. */
   readonly instance = randomHex();
   services: readonly Service[];
@@ -58,9 +57,11 @@ export class V1AgentSession implements DeviceSession, V1Owner {
   readonly #ports: V1AgentPorts;
   readonly #stop: AbortSignal;
   readonly #commands = new Map<string, V1ExecCommand>();
-  readonly #gone = Promise.withResolvers<Fault>();
   #registeredAtMs: number;
   #hasIgnored = false;
+  #owner: SessionOwner | undefined;
+  /** The link itself has ended. */
+  #isClosed = false;
   #ended: Fault | undefined;
 
   /** @param stop Aborts, with a fault, when the gateway stops. */
@@ -74,6 +75,7 @@ export class V1AgentSession implements DeviceSession, V1Owner {
     this.deviceId = register.id;
     this.name = v1DeviceName(register.id, register.name);
     this.subject = agent.principal.subject;
+    this.address = agent.address;
     this.services = servicesOf(register);
     this.#link = link;
     this.#agent = agent;
@@ -94,13 +96,9 @@ export class V1AgentSession implements DeviceSession, V1Owner {
     this.#v1.say({ type: "registration_ok", message, protocols: [1, 2] });
   }
 
-  async serve(signal: AbortSignal): Promise<Fault> {
-    const stop = () => this.end(Fault.from(signal.reason));
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
-    const fault = await this.#gone.promise;
-    signal.removeEventListener("abort", stop);
-    return this.#ended ?? fault;
+  serve(owner: SessionOwner): void {
+    this.#owner = owner;
+    if (this.#isClosed) this.#over();
   }
 
   offers(service: string): boolean {
@@ -115,7 +113,7 @@ export class V1AgentSession implements DeviceSession, V1Owner {
     closeWithFault(this.#link, fault);
   }
 
-  drain(): void {
+  askToLeave(): void {
     // Protocol 1 has no word for it: the agent comes back when its link ends.
   }
 
@@ -166,7 +164,12 @@ export class V1AgentSession implements DeviceSession, V1Owner {
 
   v1Closed(fault: Fault): void {
     this.#ended ??= fault;
-    this.#gone.resolve(fault);
+    this.#isClosed = true;
+    this.#over();
+  }
+
+  #over(): void {
+    this.#owner?.sessionOver(Fault.from(this.#ended));
   }
 
   #registerAgain(message: V1Register): void {
@@ -177,7 +180,7 @@ export class V1AgentSession implements DeviceSession, V1Owner {
     const services = servicesOf(message);
     const isNew = namesOf(services) !== namesOf(this.services);
     this.services = services;
-    if (isNew) this.#ports.servicesChanged(this);
+    if (isNew) this.#owner?.servicesChanged();
     // Who does not read has enough to hear.
     if (this.#link.bufferedBytes === 0) this.welcome();
   }

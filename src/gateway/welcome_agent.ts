@@ -5,7 +5,12 @@ import type { Link } from "../transport/link.ts";
 import type { Admitted } from "./admit.ts";
 import { AgentSession } from "./agent_session.ts";
 import { claimDevice } from "./claim_device.ts";
-import { saveServices, type ServeSessionPorts } from "./serve_session.ts";
+import type { ServeSessionPorts } from "./serve_session.ts";
+import type { ServiceLists } from "./service_lists.ts";
+
+export interface WelcomePorts extends ServeSessionPorts {
+  readonly serviceLists: ServiceLists;
+}
 
 /**
  * Welcomes `agent` on a control link, which is served after that.
@@ -15,18 +20,17 @@ import { saveServices, type ServeSessionPorts } from "./serve_session.ts";
 export async function welcomeAgent(
   link: Link,
   agent: Admitted,
-  ports: ServeSessionPorts,
+  ports: WelcomePorts,
   signal: AbortSignal,
 ): Promise<AgentSession> {
-  const { clock, heartbeats, heartbeat } = ports;
-  return await AgentSession.welcome(link, agent.principal.subject, {
-    clock,
-    heartbeats,
-    heartbeat,
-    welcome: (hello) => welcomeTo(hello, agent, ports),
-    servicesChanged: (changed) => void saveServices(changed, ports),
-    detached: (news) => ports.metrics.agentDetached(news),
-  }, signal);
+  const { address, principal: { subject } } = agent;
+  return await AgentSession.welcome(
+    link,
+    { subject, address },
+    (hello) => welcomeTo(hello, agent, ports),
+    ports,
+    signal,
+  );
 }
 
 /** @throws {Fault} `deviceBound` if another certificate holds the id. */

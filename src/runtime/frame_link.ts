@@ -56,6 +56,7 @@ export class FrameLink implements Link, FrameSink, SocketOwner {
   #said: LinkEnd | undefined;
   #broken: LinkEnd | undefined;
   #end: LinkEnd | undefined;
+  #isEndTold = false;
   #congested = false;
   /** What is to be sent once the kernel has taken what is unwritten. */
   readonly #queue: Frame[] = [];
@@ -90,7 +91,7 @@ export class FrameLink implements Link, FrameSink, SocketOwner {
     const first = this.#handlers === undefined;
     this.#handlers = handlers;
     if (first) this.#begin();
-    else if (this.#end) handlers.closed(this.#end);
+    if (this.#isEndTold) this.#tellEnd();
   }
 
   send(message: string | Uint8Array): void {
@@ -190,7 +191,8 @@ export class FrameLink implements Link, FrameSink, SocketOwner {
     const lost = { code: ABNORMAL_CLOSE, reason: error?.message ?? "" };
     this.#end = this.#said ?? this.#broken ?? lost;
     this.#isClosing = true;
-    this.#handlers?.closed(this.#end);
+    // It may be our own call that closed it: no call into a call.
+    queueMicrotask(() => this.#tellEnd());
   }
 
   #readEarly(): void {
@@ -202,6 +204,10 @@ export class FrameLink implements Link, FrameSink, SocketOwner {
   #begin(): void {
     this.#readEarly();
     if (!this.#isPaused) this.#socket.resume();
+  }
+
+  #tellEnd(): void {
+    this.#isEndTold = true;
     if (this.#end) this.#handlers?.closed(this.#end);
   }
 

@@ -1,10 +1,10 @@
 import type { SocketHandler, TCPSocketListener } from "bun";
-import { Fault } from "../protocol/fault.ts";
 import {
   OWNER_HANDLERS,
   type RawSocket,
   type SocketOwner,
 } from "./raw_socket.ts";
+import { cannotListenFault } from "./tcp_fault.ts";
 
 /** PEM texts of a gateway that speaks mutual TLS itself. */
 export interface ServerTls {
@@ -23,6 +23,8 @@ export interface RawListener extends Disposable {
 
 /** As a list of one, each with its length in front (RFC 7301 §3.1). */
 const ALPN_HTTP_1 = "\x08http/1.1";
+
+const LISTEN_HINT = "Choose another address or port with `listen`";
 
 /** A TLS handshake that is not done by then is cut. Ours to choose. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -135,7 +137,8 @@ function listen(
       ...tls && { tls: contextOf(tls) },
     });
   } catch (error) {
-    throw cannotListen(error as NodeJS.ErrnoException, host, port);
+    const cause = error as NodeJS.ErrnoException;
+    throw cannotListenFault({ host, port }, cause, LISTEN_HINT);
   }
 }
 
@@ -148,22 +151,4 @@ function contextOf(tls: ServerTls) {
     rejectUnauthorized: false,
     ALPNProtocols: ALPN_HTTP_1,
   };
-}
-
-function cannotListen(
-  error: NodeJS.ErrnoException,
-  host: string,
-  port: number,
-): Fault {
-  const why = error.code === "EADDRINUSE"
-    ? "another program listens there"
-    : error.code ?? "unknown reason";
-  return new Fault(
-    "configInvalid",
-    `Cannot listen on ${host}:${port}: ${why}`,
-    {
-      hint: "Choose another address or port with `listen`",
-      cause: error,
-    },
-  );
 }

@@ -58,6 +58,7 @@ function reasonOf(code: string | undefined): { why: string; hint: string } {
 export function cannotListenFault(
   address: SocketAddress,
   error: NodeJS.ErrnoException,
+  hint = "Choose another address or port; port 0 takes any free one",
 ): Fault {
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: "another program listens there",
@@ -70,7 +71,7 @@ export function cannotListenFault(
     "configInvalid",
     `Cannot listen on ${printSocketAddress(address)}: ${why}`,
     {
-      hint: "Choose another address or port; port 0 takes any free one",
+      hint,
       cause: error,
     },
   );

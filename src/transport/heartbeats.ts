@@ -66,13 +66,9 @@ export class Heartbeats {
   }
 
   watch(watched: Watched, values: HeartbeatValues): Watch {
-    const entry = new Entry(watched, values, this.#clock);
+    const entry = new Entry(watched, values, this.#clock, this.#entries);
     this.#entries.add(entry);
-    return {
-      heard: () => entry.heard(),
-      answered: () => entry.heard(true),
-      stop: () => void this.#entries.delete(entry),
-    };
+    return entry;
   }
 
   /**
@@ -125,30 +121,44 @@ export class Heartbeats {
   }
 }
 
-class Entry {
+/** All that the heartbeats keep of one link. */
+class Entry implements Watch {
   readonly watched: Watched;
   readonly #values: HeartbeatValues;
   readonly #clock: Clock;
+  readonly #all: Set<Entry>;
   readonly #doubt: Doubt | undefined;
   #heardAtMs: number;
   #saidAtMs: number;
   /** Set while an answer is due that proves the link alive. */
   #probedAtMs: number | undefined;
 
-  constructor(watched: Watched, values: HeartbeatValues, clock: Clock) {
+  constructor(
+    watched: Watched,
+    values: HeartbeatValues,
+    clock: Clock,
+    all: Set<Entry>,
+  ) {
     this.watched = watched;
     this.#values = values;
     this.#clock = clock;
+    this.#all = all;
     this.#heardAtMs = clock.now();
     this.#saidAtMs = this.#heardAtMs;
     const { doubter } = watched;
     this.#doubt = doubter && new Doubt(doubter, this.#heardAtMs);
   }
 
-  heard(isAnswer = false): void {
-    this.#heardAtMs = this.#clock.now();
-    this.#probedAtMs = undefined;
-    this.#doubt?.heard(this.#heardAtMs, isAnswer);
+  heard(): void {
+    this.#isAlive(false);
+  }
+
+  answered(): void {
+    this.#isAlive(true);
+  }
+
+  stop(): void {
+    this.#all.delete(this);
   }
 
   woke(afterSleep: AfterSleep): void {
@@ -188,5 +198,11 @@ class Entry {
       this.watched.beat(false);
     }
     return undefined;
+  }
+
+  #isAlive(isAnswer: boolean): void {
+    this.#heardAtMs = this.#clock.now();
+    this.#probedAtMs = undefined;
+    this.#doubt?.heard(this.#heardAtMs, isAnswer);
   }
 }

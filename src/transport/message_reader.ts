@@ -11,9 +11,6 @@ export class MessageReader implements LinkHandlers {
   readonly #heard: () => void;
   readonly #unread: (string | Uint8Array)[] = [];
   #waiting: PromiseWithResolvers<void> | undefined;
-  /** Set once somebody takes each message as it comes. */
-  #take: ((message: string | Uint8Array) => void) | undefined;
-  #ended: ((error: unknown) => void) | undefined;
   #fault: Fault | undefined;
 
   /** @param heard Called for each message, before it is read. */
@@ -43,41 +40,18 @@ export class MessageReader implements LinkHandlers {
   }
 
   /**
-   * Hands each message to `take` as soon as it comes, in place of `next()`.
-   * A link that says little then costs a promise, and not the frames of
-   * functions that wait: a gateway has ten thousand of them.
-   *
-   * @throws {Fault} The end of the link, after its last message.
-   * @throws What `take` throws; later messages are left unread.
-   * @throws `signal.reason` once aborted.
+   * Hands the link on to `handlers`, with what was not read yet. It is then
+   * theirs, and this reader of no use: a link that says little costs nothing
+   * but its handlers, and a gateway has ten thousand of them.
    */
-  each(
-    take: (message: string | Uint8Array) => void,
-    signal: AbortSignal,
-  ): Promise<never> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const stop = () => this.#ended?.(signal.reason);
-    this.#ended = (error) => {
-      this.#take = this.#ended = undefined;
-      signal.removeEventListener("abort", stop);
-      reject(error);
-    };
-    signal.addEventListener("abort", stop, { once: true });
-    this.#take = take;
-    if (signal.aborted) stop();
-    while (this.#isHanding) {
-      const message = this.#unread.shift();
-      if (message === undefined) break;
-      this.#hand(message);
-    }
-    if (this.#fault) this.#ended?.(this.#fault);
-    if (this.#isHanding) this.#link.resume();
-    return promise;
+  handOver(handlers: LinkHandlers): void {
+    for (const message of this.#unread.splice(0)) handlers.message(message);
+    this.#link.handle(handlers);
+    this.#link.resume();
   }
 
   message(message: string | Uint8Array): void {
     this.#heard();
-    if (this.#take) return this.#hand(message);
     this.#unread.push(message);
     if (this.#unread.length >= UNREAD_MAX_COUNT) this.#link.pause();
     this.#waiting?.resolve();
@@ -90,19 +64,6 @@ export class MessageReader implements LinkHandlers {
   closed(end: LinkEnd): void {
     this.#fault = faultOfEnd(end);
     this.#waiting?.resolve();
-    this.#ended?.(this.#fault);
-  }
-
-  get #isHanding(): boolean {
-    return this.#ended !== undefined;
-  }
-
-  #hand(message: string | Uint8Array): void {
-    try {
-      this.#take?.(message);
-    } catch (error) {
-      this.#ended?.(error);
-    }
   }
 
   async #somethingNew(signal: AbortSignal): Promise<void> {

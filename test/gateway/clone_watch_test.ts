@@ -34,12 +34,12 @@ function makeDevice(onClone: ClonePolicy = "report") {
     { address = "192.0.2.1", isAlone = false } = {},
   ) => {
     const session = {
-      ...{ deviceId: 7, name: "a", subject: "CN=a", instance },
+      ...{ deviceId: 7, name: "a", subject: "CN=a", address, instance },
       end: () => void ended.push(instance),
     } as unknown as DeviceSession;
     const older = isAlone ? undefined : live;
     live = session;
-    await watch.attached(session, address, older);
+    await watch.attached(session, older);
   };
   const comeFromElsewhere = async (instance: string, other: string) => {
     await come(instance, { isAlone: true });

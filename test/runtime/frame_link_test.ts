@@ -211,8 +211,22 @@ test("FrameLink leaves a caller that it closed before anybody heard it", async (
   expect([socket.isPaused, socket.isShut]).toEqual([false, true]);
   socket.data?.peerEnded();
   const ear = new LinkEar(link);
+  await settle();
   expect([ear.messages, ear.ends])
     .toEqual([[], [{ code: 1000, reason: "" }]]);
+});
+
+test("FrameLink tells of its end once, and not within the call that ends it", async () => {
+  const socket = new FakeSocket();
+  const link = linkOver(socket);
+  const first = new LinkEar(link);
+  link.terminate();
+  expect(first.ends).toEqual([]);
+  const second = new LinkEar(link);
+  await settle();
+  const third = new LinkEar(link);
+  expect([first, second, third].map(({ ends }) => ends.length))
+    .toEqual([0, 1, 1]);
 });
 
 test("FrameLink stays paused if its first hearer wants no more", () => {

@@ -1,4 +1,5 @@
 import { afterEach, expect, jest, test } from "bun:test";
+import { connect as connectPlain } from "node:net";
 import { connect } from "node:tls";
 import { STREAM_SUBPROTOCOL } from "../../src/protocol/version.ts";
 import { dialWebSocket } from "../../src/runtime/ws_dial.ts";
@@ -179,6 +180,24 @@ test("listenWebSockets() cuts who asks for nothing over TLS, and never a link", 
   await turns(100);
   expect(ear.ends).toEqual([]);
   link.terminate();
+});
+
+test("listenWebSockets() cuts who connects and begins no handshake", async () => {
+  await using pki = await makeDevPki();
+  await using server = openGateway(pki).server;
+  jest.useFakeTimers();
+  const socket = connectPlain({ port: server.port, host: "127.0.0.1" });
+  const seen = { isOpen: false, isClosed: false };
+  socket.on("connect", () => seen.isOpen = true);
+  socket.on("error", () => undefined);
+  socket.on("close", () => seen.isClosed = true);
+  await untilTurned(() => seen.isOpen);
+  await turns(100);
+  jest.advanceTimersByTime(9_000);
+  await turns(100);
+  expect(seen.isClosed).toBeFalse();
+  jest.advanceTimersByTime(1_000);
+  await untilTurned(() => seen.isClosed);
 });
 
 test("WsServer.setTls() changes what new callers see, and leaves links alone", async () => {

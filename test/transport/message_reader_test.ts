@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { LinkHandlers } from "../../src/transport/link.ts";
 import { MessageReader } from "../../src/transport/message_reader.ts";
 import { abortListenerCount } from "../support/leak_check.ts";
 import { settle } from "../support/manual_clock.ts";
@@ -96,57 +97,43 @@ test("MessageReader hears of a message when it comes, not when it is read", asyn
   expect(heardCount()).toBe(32);
 });
 
-test("MessageReader hands out messages as they come, those from before first", async () => {
+/** What a link tells who has taken it over from a reader. */
+function recorder(): { readonly events: unknown[] } & LinkHandlers {
+  const events: unknown[] = [];
+  return {
+    events,
+    message: (message) => void events.push(message),
+    drain: () => void events.push("drain"),
+    closed: ({ code }) => void events.push(code),
+  };
+}
+
+test("MessageReader hands the link over with what it has not read, nothing lost or turned", async () => {
   const { reader, link, peer, heardCount } = readerAndPeer();
-  const taken: unknown[] = [];
   for (let i = 0; i < 40; i++) peer.send(String(i));
   await settle();
+  expect(await reader.next(NEVER)).toBe("0");
   expect(link.isPaused).toBe(true);
-  const end = rejection(reader.each((message) => taken.push(message), NEVER));
+  const taker = recorder();
+  reader.handOver(taker);
+  expect(taker.events).toEqual([...Array(32).keys()].slice(1).map(String));
   await settle();
   expect(link.isPaused).toBe(false);
   peer.send("last");
-  await settle();
-  expect(taken).toEqual([...Array(40).keys()].map(String).concat("last"));
-  expect(heardCount()).toBe(41);
   peer.close(4003, "The agent has gone");
-  expect(await end).toMatchObject({ code: "peerGone" });
-  expect(abortListenerCount(NEVER)).toBe(0);
+  await settle();
+  const all = [...Array(40).keys()].slice(1).map(String);
+  expect(taker.events).toEqual([...all, "last", 4003]);
+  expect(heardCount()).toBe(32);
 });
 
-test("MessageReader hands out nothing after an error of who takes", async () => {
+test("MessageReader hands over what was said before the end, and the end", async () => {
   const { reader, peer } = readerAndPeer();
-  const taken: unknown[] = [];
-  peer.send("first");
-  peer.send("second");
-  await settle();
-  const wrong = new Error("Cannot take it");
-  const end = rejection(reader.each((message) => {
-    taken.push(message);
-    if (message !== "first") throw wrong;
-  }, NEVER));
-  expect(await end).toBe(wrong);
-  peer.send("third");
-  await settle();
-  expect(taken).toEqual(["first", "second"]);
-  expect(await reader.next(NEVER)).toBe("third");
-});
-
-test("MessageReader stops to hand out when it is told to, and at the link's end", async () => {
-  const { reader, peer } = readerAndPeer();
-  const taken: unknown[] = [];
-  const stop = new AbortController();
-  const stopped = new Error("Told to stop");
-  const end = rejection(reader.each((text) => taken.push(text), stop.signal));
-  stop.abort(stopped);
-  expect(await end).toBe(stopped);
-  const again = reader.each((text) => taken.push(text), stop.signal);
-  expect(await rejection(again)).toBe(stopped);
   peer.send("last words");
+  await settle();
   peer.terminate();
   await settle();
-  expect(taken).toEqual([]);
-  const late = reader.each((text) => taken.push(text), NEVER);
-  expect(await rejection(late)).toMatchObject({ code: "linkLost" });
-  expect(taken).toEqual(["last words"]);
+  const taker = recorder();
+  reader.handOver(taker);
+  expect(taker.events).toEqual(["last words", 1006]);
 });
