@@ -175,9 +175,6 @@ export class FrameLink implements Link, FrameSink, SocketOwner {
     if (unwritten) this.#take(unwritten.bytes, unwritten.done);
     if (!this.#unwritten) unwritten?.done();
     this.#flush();
-    if (!this.#congested || this.bufferedBytes > 0) return;
-    this.#congested = false;
-    this.#handlers?.drain();
   }
 
   peerEnded(): void {
@@ -204,6 +201,12 @@ export class FrameLink implements Link, FrameSink, SocketOwner {
   #begin(): void {
     this.#readEarly();
     if (!this.#isPaused) this.#socket.resume();
+  }
+
+  #tellDrain(): void {
+    if (!this.#congested || this.bufferedBytes > 0) return;
+    this.#congested = false;
+    if (!this.#end) this.#handlers?.drain();
   }
 
   #tellEnd(): void {
@@ -250,7 +253,10 @@ export class FrameLink implements Link, FrameSink, SocketOwner {
     while (!this.#unwritten && this.#queue.length > 0 && !this.#end) {
       this.#queuedBytes -= writeFrames(this.#queue, this.#take);
     }
-    if (!this.#isDeaf || this.#unwritten) return;
+    if (this.#unwritten) return;
+    // Later: it may be within the call that sends.
+    if (this.#congested) queueMicrotask(() => this.#tellDrain());
+    if (!this.#isDeaf) return;
     if (this.#hasPeerEnded) this.#socket.end();
     else this.#socket.shutdown();
   }

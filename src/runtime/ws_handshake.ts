@@ -15,6 +15,7 @@ const ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /** RFC 6455 §4.1: sixteen bytes in base64. */
 const KEY_REGEXP = /^[A-Za-z0-9+/]{22}==$/;
 const WEBSOCKET_VERSION = "13";
+const VERSION_HEADER = `Sec-WebSocket-Version: ${WEBSOCKET_VERSION}`;
 
 /** How long a caller that was refused may take to read why, and to leave. */
 const FAREWELL_MS = 500;
@@ -22,7 +23,7 @@ const FAREWELL_MS = 500;
 /** A connection between a WebSocket's request and the answer to it. */
 export class WsHandshake implements SocketOwner {
   readonly #socket: RawSocket;
-  readonly #key: string | undefined;
+  readonly #request: IncomingMessage;
   /** What came behind the request: frames, if it is accepted. */
   readonly #early: Uint8Array[];
   #isGone = false;
@@ -31,7 +32,7 @@ export class WsHandshake implements SocketOwner {
   /** Takes `socket` over, and reads no more of it until it is accepted. */
   constructor(socket: RawSocket, request: IncomingMessage, head: Uint8Array) {
     this.#socket = socket;
-    this.#key = keyOf(request);
+    this.#request = request;
     this.#early = head.length > 0 ? [head] : [];
     socket.data = this;
     socket.pause();
@@ -47,13 +48,14 @@ export class WsHandshake implements SocketOwner {
     if (this.#isGone) {
       throw new Fault("linkLost", "The caller left before an answer");
     }
-    if (this.#key === undefined) {
-      this.answer(`400 Bad Request`, [
-        `Sec-WebSocket-Version: ${WEBSOCKET_VERSION}`,
-      ], "");
+    const key = keyOf(this.#request);
+    if (key === undefined) {
+      const isGet = this.#request.method === "GET";
+      const status = isGet ? "400 Bad Request" : "405 Method Not Allowed";
+      this.answer(status, isGet ? [VERSION_HEADER] : ["Allow: GET"], "");
       throw new Fault("linkLost", "The caller asked for no WebSocket");
     }
-    const accept = createHash("sha1").update(this.#key + ACCEPT_GUID);
+    const accept = createHash("sha1").update(key + ACCEPT_GUID);
     const lines = [
       "HTTP/1.1 101 Switching Protocols",
       "Upgrade: websocket",
