@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { plainText } from "../base/text.ts";
 import { Fault, isFaultCode } from "../protocol/fault.ts";
 import { deviceIdSchema } from "../protocol/id.ts";
@@ -19,20 +19,20 @@ const SAID_MAX_CHARS = 500;
 
 const factsSchema = z.strictObject({
   /** Of what they were made; only root's side looks at it. */
-  stamp: z.string().max(TEXT_MAX_CHARS),
-  device_id: deviceIdSchema.nullable(),
-  manager: z.string().max(TEXT_MAX_CHARS).nullable(),
-  name: z.string().max(DEVICE_NAME_MAX_CHARS).nullable(),
+  stamp: z.string().check(z.maxLength(TEXT_MAX_CHARS)),
+  device_id: z.nullable(deviceIdSchema),
+  manager: z.nullable(z.string().check(z.maxLength(TEXT_MAX_CHARS))),
+  name: z.nullable(z.string().check(z.maxLength(DEVICE_NAME_MAX_CHARS))),
   /** Where they come from; null: there are to be none. */
-  ca_file: z.string().max(TEXT_MAX_CHARS).nullable(),
-  cert_file: z.string().max(TEXT_MAX_CHARS).nullable(),
-  key_file: z.string().max(TEXT_MAX_CHARS).nullable(),
+  ca_file: z.nullable(z.string().check(z.maxLength(TEXT_MAX_CHARS))),
+  cert_file: z.nullable(z.string().check(z.maxLength(TEXT_MAX_CHARS))),
+  key_file: z.nullable(z.string().check(z.maxLength(TEXT_MAX_CHARS))),
   /** Why there is not more. */
-  fault: z.strictObject({
+  fault: z.nullable(z.strictObject({
     code: z.string(),
     message: z.string(),
-    hint: z.string().nullable(),
-  }).nullable(),
+    hint: z.nullable(z.string()),
+  })),
 });
 
 /** What root knows of this computer, and an agent without rights does not. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { plainText } from "../base/text.ts";
 import { Fault } from "../protocol/fault.ts";
 import { isLoopbackHost } from "../protocol/gateway_url.ts";
@@ -29,10 +29,10 @@ const SHOWN_MAX_CHARS = 80;
 
 /** Other keys are migasfree's business, and may come and go. */
 const confSchema = z.object({
-  server: z.string().max(SERVER_MAX_CHARS).nullish(),
-  api_protocol: z.string().nullish(),
-  computer_name: z.string().nullish(),
-  ca_file: z.string().max(PATH_MAX_CHARS).nullish(),
+  server: z.nullish(z.string().check(z.maxLength(SERVER_MAX_CHARS))),
+  api_protocol: z.nullish(z.string()),
+  computer_name: z.nullish(z.string()),
+  ca_file: z.nullish(z.string().check(z.maxLength(PATH_MAX_CHARS))),
 });
 
 /**

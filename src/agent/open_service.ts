@@ -37,7 +37,7 @@ export async function openService(
   ports: Pick<AgentPorts, "dialService">,
   signal: AbortSignal,
 ): Promise<ByteSocket> {
-  if ("open" in target) return target.open(caller);
+  if ("open" in target) return await target.open(caller);
   try {
     return await ports.dialService(target, timeoutMs, signal);
   } catch (error) {

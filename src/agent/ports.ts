@@ -27,7 +27,7 @@ export interface ServiceCaller {
 
 /** A service of the agent itself: there is no port to connect to. */
 export interface BuiltInService extends Detachable {
-  readonly open: (caller: ServiceCaller) => ByteSocket;
+  readonly open: (caller: ServiceCaller) => ByteSocket | Promise<ByteSocket>;
 }
 
 /** What the name of a service stands for in the agent's own table. */

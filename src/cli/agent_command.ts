@@ -1,24 +1,22 @@
 import { Agent } from "../agent/agent.ts";
 import { CommandRunner } from "../agent/command_runner.ts";
 import type { AgentConfig } from "../agent/config.ts";
-import { findGateway } from "../agent/find_gateway.ts";
 import { Pace } from "../agent/pace.ts";
 import type { AgentPorts } from "../agent/ports.ts";
-import { lookAtServices } from "../agent/services.ts";
 import type { Log } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
 import { Fault } from "../protocol/fault.ts";
 import { randomHex } from "../protocol/id.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
 import { giveBackPages, shrinkHeap } from "../runtime/give_back_memory.ts";
-import { HttpsClient } from "../runtime/https_client.ts";
+import { dropBallast, holdBallast } from "../runtime/heap_ballast.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
 import { allowJit, spareJit } from "../runtime/jit_policy.ts";
+import { ListenerCache } from "../runtime/listener_cache.ts";
 import { portStates } from "../runtime/listening_ports.ts";
-import { networkAddresses } from "../runtime/network_addresses.ts";
+import { watchNetworkAddresses } from "../runtime/network_addresses.ts";
 import { proxyFor, redactUrl } from "../runtime/proxy.ts";
 import { stopOnSignals } from "../runtime/signals.ts";
-import { dialTcp } from "../runtime/tcp_socket.ts";
 import { dialWebSocket, type TlsMaterial } from "../runtime/ws_dial.ts";
 import { WindowBudget } from "../stream/window_budget.ts";
 import { Heartbeats } from "../transport/heartbeats.ts";
@@ -36,7 +34,7 @@ import { AgentRest } from "./agent_rest.ts";
 import { Retirement } from "./agent_retirement.ts";
 import { statusOf, waitingStatus } from "./agent_status.ts";
 import { awaitAgentConfig } from "./await_agent_config.ts";
-import { HandedConfig } from "./handed_config.ts";
+import type { HandedConfig } from "./handed_config.ts";
 import { createLog } from "./log.ts";
 import { commandStarter } from "./command_starter.ts";
 import { HangUp } from "./hang_up.ts";
@@ -87,9 +85,7 @@ export async function runAgent(
   };
   stop.addEventListener("abort", onStop, { once: true });
   const dir = textOption(options, "identity");
-  const handed = dir === undefined
-    ? undefined
-    : new HandedConfig(dir, bunClock);
+  const handed = dir === undefined ? undefined : await openHanded(dir);
   try {
     const helper = textOption(options, "execHelper");
     const watch = { hangUp, handed, helper, notices, retirement };
@@ -99,6 +95,11 @@ export async function runAgent(
   }
   log.info("agent.stop", {});
   return 0;
+}
+
+async function openHanded(dir: string): Promise<HandedConfig> {
+  const { HandedConfig } = await import("./handed_config.ts");
+  return new HandedConfig(dir, bunClock);
 }
 
 /** Who may wake an agent, and who wants to hear of it. */
@@ -144,8 +145,15 @@ async function runUntil(
   const ports = agentPorts(config, identity, log);
   const woken = () => watch.hangUp.next;
   startRenewal(scope, config, { ...identity, ...ports, woken }, log);
-  const thrift = { allowJit, spareJit, shrinkHeap, giveBackPages };
-  const rest = new AgentRest({ clock: bunClock, ...thrift });
+  const rest = new AgentRest({
+    clock: bunClock,
+    allowJit,
+    spareJit,
+    holdBallast,
+    dropBallast,
+    shrinkHeap,
+    giveBackPages,
+  });
   const agent = new Agent({ ...config, ...self }, {
     ...ports,
     identityChanged: identity.changed,
@@ -214,14 +222,19 @@ function agentPorts(
 ): Omit<AgentPorts, "identityChanged"> {
   const proxyOf = (url: string) => proxyFor(url, config.proxy, process.env);
   const pace = new Pace(MANAGER_PACE_MS, bunClock);
+  const listeners = ListenerCache.create(bunClock.now);
+  const network = watchNetworkAddresses(bunClock.now);
   return {
     clock: bunClock,
     log,
-    heartbeats: new Heartbeats(bunClock, "probe", networkAddresses),
+    heartbeats: new Heartbeats(bunClock, "probe", network),
     budget: new WindowBudget(config.windowBudgetBytes),
     random: Math.random,
-    portStates,
-    dialService: dialTcp,
+    portStates: (addresses) => portStates(addresses, listeners),
+    dialService: async (...target) => {
+      const { dialTcp } = await import("../runtime/tcp_socket.ts");
+      return await dialTcp(...target);
+    },
     dial: async (dial, signal) => {
       const proxy = proxyOf(dial.url);
       if (proxy) log.info("link.proxy", { proxy: redactUrl(proxy) });
@@ -236,27 +249,8 @@ function agentPorts(
       if (config.gatewayUrl !== undefined) return config.gatewayUrl;
       await pace.wait(signal);
       const tls = await identity.read();
-      const services = await lookAtServices(config.services, { portStates });
-      const { deviceId, manager = "", name } = config;
-      const proxy = proxyOf(manager);
-      const client = new HttpsClient({
-        tls,
-        proxy,
-        timeoutMs: DIAL_TIMEOUT_MS,
-      });
-      return await findGateway(
-        {
-          manager,
-          deviceId,
-          name,
-          services: services.filter(({ state }) => state !== "closed")
-            .map(({ name }) => name),
-          hasCertificate: tls.cert !== undefined,
-          mayBePlain: config.debugInsecureTls,
-        },
-        { clock: bunClock, postJson: client.postJson.bind(client) },
-        signal,
-      );
+      const { askManager } = await import("./agent_manager.ts");
+      return await askManager(config, tls, signal);
     },
   };
 }

@@ -2,15 +2,16 @@ import { hostname } from "node:os";
 import {
   type AgentConfig,
   agentConfig,
-  type AgentConfigFile,
-  agentConfigSchema,
   type AgentDefaults,
   agentPlaces,
 } from "../agent/config.ts";
-import { discover, type Discovered, type Wanted } from "../agent/discover.ts";
+import {
+  type AgentConfigFile,
+  agentConfigSchema,
+} from "../agent/config_schema.ts";
+import type { Discovered, Wanted } from "../agent/discover.ts";
 import { Fault } from "../protocol/fault.ts";
 import { loadConfig } from "../runtime/config_file.ts";
-import { runCommand } from "../runtime/run_command.ts";
 import { type Options, textOption } from "./options.ts";
 
 /** Where a package puts the agent's configuration. */
@@ -80,6 +81,8 @@ export async function completeAgentConfig(
   if (written && !wanted.conf) {
     return { config: written, found: undefined, fault: undefined };
   }
+  const { discover } = await import("../agent/discover.ts");
+  const { runCommand } = await import("../runtime/run_command.ts");
   const ports = { runCommand, hasSudo: process.platform === "linux" };
   try {
     const found = await discover(wanted, ports, signal);

@@ -11,6 +11,9 @@ export interface RestPorts {
   /** Code that runs often is worth compiling, or is not. */
   readonly allowJit: () => void;
   readonly spareJit: () => void;
+  /** Garbage may gather while streams flow, or not. */
+  readonly holdBallast: () => void;
+  readonly dropBallast: () => void;
   /** Begins to; it takes a moment. */
   readonly shrinkHeap: () => void;
   readonly giveBackPages: () => void;
@@ -36,17 +39,24 @@ export class AgentRest {
     if (isBusy === this.#isBusy) return;
     this.#isBusy = isBusy;
     this.#stop.abort();
-    if (isBusy) return this.#ports.allowJit();
+    if (isBusy) return this.#work();
     this.#stop = new AbortController();
     void this.#rest();
   }
 
+  #work(): void {
+    this.#ports.allowJit();
+    this.#ports.holdBallast();
+  }
+
   async #rest(): Promise<void> {
-    const { clock, giveBackPages, shrinkHeap, spareJit } = this.#ports;
+    const { clock, dropBallast, giveBackPages, shrinkHeap, spareJit } =
+      this.#ports;
     const { signal } = this.#stop;
     try {
       await clock.sleep(REST_AFTER_MS, signal);
       spareJit();
+      dropBallast();
       shrinkHeap();
       // Shrinking itself touches what is given back.
       await clock.sleep(SHRINK_MS, signal);

@@ -1,48 +1,11 @@
-import { z } from "zod";
 import type { Agent } from "../agent/agent.ts";
 import type { AgentConfig } from "../agent/config.ts";
 import type { Fault } from "../protocol/fault.ts";
 import { printSocketAddress } from "../protocol/socket_address.ts";
 import { portStates } from "../runtime/listening_ports.ts";
 import type { AgentSettingsFile } from "./agent_config.ts";
+import type { AgentStatus } from "./agent_status_schema.ts";
 import { COMMIT, VERSION } from "./version.ts";
-
-/** What `status --json` prints; the keys are stable. */
-export const agentStatusSchema = z.object({
-  version: z.string(),
-  commit: z.string(),
-  pid: z.int(),
-  /** Null while nobody has said which device this is. */
-  device_id: z.int().nullable(),
-  name: z.string().nullable(),
-  /** `waiting`: for migasfree to tell what agent.toml leaves out. */
-  link: z.enum(["waiting", "connecting", "online", "stopped"]),
-  since: z.string(),
-  gateway: z.string().nullable(),
-  /** What is spoken there; null until it was online for the first time. */
-  protocol: z.int().nullable(),
-  last_fault: z.object({ code: z.string(), message: z.string() }).nullable(),
-  services: z.array(z.object({
-    name: z.string(),
-    address: z.string(),
-    state: z.enum(["open", "closed", "unknown"]),
-  })),
-  tunnels: z.array(z.object({
-    id: z.string(),
-    service: z.string(),
-    operator: z.string(),
-    since: z.string(),
-    /** Since when it has no link, and is coming back; null: it has one. */
-    detached_since: z.string().nullable(),
-  })),
-  /** Links that tunnels lost, since the agent began. */
-  detaches: z.object({
-    resumed: z.int(),
-    replayed_bytes: z.int(),
-    expired: z.int(),
-  }),
-});
-export type AgentStatus = z.infer<typeof agentStatusSchema>;
 
 /** Returns the state of a running agent, for the status socket. */
 export async function statusOf(

@@ -12,6 +12,12 @@ import { ResumeTokens } from "../protocol/resume_token.ts";
 import { printSocketAddress } from "../protocol/socket_address.ts";
 import { openAuditFile } from "../runtime/audit_file.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
+import {
+  collectGarbage,
+  giveBackPages,
+  shrinkHeap,
+} from "../runtime/give_back_memory.ts";
+import { dropBallast, holdBallast } from "../runtime/heap_ballast.ts";
 import { listenHttp } from "../runtime/http_server.ts";
 import { openServiceManager } from "../runtime/service_manager.ts";
 import { stopOnSignals } from "../runtime/signals.ts";
@@ -26,6 +32,7 @@ import { type GatewayIdentity, openIdentity } from "./gateway_identity.ts";
 import { downloadsOf } from "./gateway_downloads.ts";
 import { openEnrolment } from "./gateway_enroll.ts";
 import { GatewayNotices } from "./gateway_notices.ts";
+import { GatewayRest } from "./gateway_rest.ts";
 import { createLog } from "./log.ts";
 import { openResumeKey } from "./resume_key.ts";
 import { type Options, textOption } from "./options.ts";
@@ -59,12 +66,31 @@ export async function runGateway(
   const { site, store } = parts;
   const never = new AbortController().signal;
   await using scope = new Scope(never);
-  const { gateway, metrics } = makeGateway(config, identity, parts, log, scope);
+  const rest = new GatewayRest({
+    clock: bunClock,
+    holdBallast,
+    dropBallast,
+    collectGarbage,
+    shrinkHeap,
+    giveBackPages,
+  });
+  const { gateway, metrics } = makeGateway(
+    config,
+    identity,
+    {
+      ...parts,
+      agentCame: () => rest.agentCame(),
+      tunnelOpened: () => rest.tunnelOpened(),
+    },
+    log,
+    scope,
+  );
   const server = scope.own(
     await listen(config, identity, gateway, store, log),
   );
   site?.start(scope, server);
   scope.go((signal) => parts.heartbeats.run(signal));
+  scope.go((signal) => rest.run(gateway, signal));
   startGateway(config, gateway, identity, server, log, scope);
   ownMetrics(scope, config, gateway, metrics, log);
   log.info("gateway.listen", {
@@ -135,9 +161,14 @@ function startGateway(
 function makeGateway(
   config: GatewayConfig,
   identity: GatewayIdentity,
-  { cluster, heartbeats, resumeTokens, store }: Pick<
+  parts: Pick<
     GatewayPorts,
-    "cluster" | "heartbeats" | "resumeTokens" | "store"
+    | "agentCame"
+    | "tunnelOpened"
+    | "cluster"
+    | "heartbeats"
+    | "resumeTokens"
+    | "store"
   >,
   log: Log,
   scope: Scope,
@@ -152,10 +183,7 @@ function makeGateway(
   });
   scope.own(audit);
   const gateway = new Gateway({
-    cluster,
-    heartbeats,
-    resumeTokens,
-    store,
+    ...parts,
     clock: bunClock,
     log,
     audit,

@@ -2,7 +2,12 @@ import { Fault, FAULTS } from "../protocol/fault.ts";
 import { AS_AGENT_FLAG, calledName } from "./called_name.ts";
 import { allowJit } from "../runtime/jit_policy.ts";
 import type { Options } from "./options.ts";
-import { type Output, processOutput, sayFault } from "./output.ts";
+import {
+  type Output,
+  processOutput,
+  sayFault,
+  serviceOutput,
+} from "./output.ts";
 import { plainRun } from "./plain_run.ts";
 
 /** Runs one command line. Returns the exit status. Never rejects. */
@@ -11,10 +16,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const name = isAgent
     ? "migasfree-agent"
     : calledName(process.argv0, process.platform);
-  const output = { ...processOutput, name };
   const words = isAgent ? argv.slice(1) : argv;
+  const options = name === "migasfree-agent" ? plainRun(words) : undefined;
+  const output = { ...options ? serviceOutput() : processOutput, name };
   try {
-    const options = name === "migasfree-agent" ? plainRun(words) : undefined;
     return options
       ? await runPlainly(options, output)
       : await runCommandLine(words, output);

@@ -11,6 +11,7 @@ import type { OperatorPorts } from "../connect/ports.ts";
 import { Site } from "../connect/site.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
 import { commonNameOf } from "../runtime/common_name.ts";
+import { holdBallast } from "../runtime/heap_ballast.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
 import { networkAddresses } from "../runtime/network_addresses.ts";
 import { proxyFor } from "../runtime/proxy.ts";
@@ -63,6 +64,7 @@ export async function asOperator<T>(
   }
   const identity = new IdentityFiles(config, insecure, bunClock);
   const heartbeats = new Heartbeats(bunClock, "probe", networkAddresses);
+  holdBallast();
   await using scope = new Scope(stop);
   scope.go((signal) => heartbeats.run(signal));
   const proxyOf = (url: string) => proxyFor(url, proxy, process.env);

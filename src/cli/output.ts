@@ -19,6 +19,32 @@ export const processOutput: Output = {
   say: (line) => void process.stderr.write(`${line}\n`),
 };
 
+/**
+ * As {@linkcode processOutput}, for a service, which says a line now and then
+ * for months: without `process.stderr`, whose streams are 1.2 MB of memory.
+ */
+export function serviceOutput(): Output {
+  let sink: Bun.FileSink | undefined;
+  // Whoever does not read what we say has nobody to say so to. A disk that
+  // was full may have room for the next line.
+  const lost = () => {
+    sink = undefined;
+  };
+  return {
+    ...processOutput,
+    say: (line) => {
+      try {
+        sink ??= Bun.stderr.writer();
+        sink.write(`${line}\n`);
+        const flushed = sink.flush();
+        if (typeof flushed !== "number") flushed.then(undefined, lost);
+      } catch {
+        lost();
+      }
+    },
+  };
+}
+
 /** Says what went wrong, why, and what can be done about it. */
 export function sayFault(fault: Fault, output: Output): void {
   const { name = "migasfree-agent" } = output;

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Log } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
 import { serveStatus } from "../runtime/status_socket.ts";
-import type { AgentStatus } from "./agent_status.ts";
+import type { AgentStatus } from "./agent_status_schema.ts";
 
 /** The state directory, where the agent has to make it. */
 const STATE_DIR_MODE = 0o750;

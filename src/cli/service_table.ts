@@ -17,9 +17,11 @@ export async function serviceTable(
   }
   if (exec.allow.length > 0) {
     const { EXEC_SERVICE } = await import("../protocol/exec_message.ts");
-    const { openExec } = await import("../agent/exec_socket.ts");
     table.set(EXEC_SERVICE, {
-      open: (caller) => openExec(caller, runner, bunClock),
+      open: async (caller) => {
+        const { openExec } = await import("../agent/exec_socket.ts");
+        return openExec(caller, runner, bunClock);
+      },
       detachMs: detachMs.get(EXEC_SERVICE),
     });
   }

@@ -1,8 +1,8 @@
 import { plainText } from "../base/text.ts";
 import { Fault, FAULTS } from "../protocol/fault.ts";
-import { askStatus } from "../runtime/status_socket.ts";
+import { askStatus } from "../runtime/ask_status.ts";
 import { readAgentSettings } from "./agent_config.ts";
-import { type AgentStatus, agentStatusSchema } from "./agent_status.ts";
+import { type AgentStatus, agentStatusSchema } from "./agent_status_schema.ts";
 import type { Options } from "./options.ts";
 import type { Output } from "./output.ts";
 import { table } from "./table.ts";

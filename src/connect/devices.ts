@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { plainText } from "../base/text.ts";
 import { Fault } from "../protocol/fault.ts";
 import { EXEC_SERVICE } from "../protocol/exec_message.ts";
@@ -18,12 +18,14 @@ const PAGES_MAX_COUNT = 1_000;
 
 const deviceSchema = z.object({
   id: z.int(),
-  name: z.string().transform((name) => plainText(name, 128)),
-  services: z.array(z.string().transform((name) => plainText(name, 32))),
+  name: z.pipe(z.string(), z.transform((name) => plainText(name, 128))),
+  services: z.array(
+    z.pipe(z.string(), z.transform((name) => plainText(name, 32))),
+  ),
   /** Whether it takes remote commands. */
-  exec: z.boolean().optional(),
+  exec: z.optional(z.boolean()),
   online: z.boolean(),
-  seen_at: z.string().max(64).optional(),
+  seen_at: z.optional(z.string().check(z.maxLength(64))),
 });
 
 /** A device as `devices` lists it; the keys are those of `--json`. */
@@ -161,7 +163,7 @@ async function getDevices(
   const answer = await ports.getJson(`${base}/devices?${query}`, signal);
   if (isOldSite(answer)) throw new OldSite();
   if (answer.status !== 200) throw answerFault(answer, base);
-  const parsed = z.array(deviceSchema).max(PAGE_MAX_COUNT)
+  const parsed = z.array(deviceSchema).check(z.maxLength(PAGE_MAX_COUNT))
     .safeParse(answer.body);
   if (parsed.success) return parsed.data;
   throw new Fault(

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { plainText } from "../base/text.ts";
 import { Fault } from "../protocol/fault.ts";
 import { answerFault } from "../transport/answer_fault.ts";
@@ -19,21 +19,27 @@ const NAME_MAX_CHARS = 128;
 const SAYS_OF_US: readonly number[] = [401, 403, 429, 503];
 
 const agentSchema = z.object({
-  id: z.union([z.int(), z.string().regex(/^[0-9]{1,10}$/).transform(Number)]),
-  name: z.string().catch("").transform((name) =>
-    plainText(name, NAME_MAX_CHARS)
+  id: z.union([
+    z.int(),
+    z.pipe(z.string().check(z.regex(/^[0-9]{1,10}$/)), z.transform(Number)),
+  ]),
+  name: z.pipe(
+    z.catch(z.string(), ""),
+    z.transform((name) => plainText(name, NAME_MAX_CHARS)),
   ),
-  services: z.array(z.string().transform((name) => plainText(name, 32)))
-    .catch([]),
-  relay: z.string().max(2_048).optional().catch(undefined),
+  services: z.catch(
+    z.array(z.pipe(z.string(), z.transform((name) => plainText(name, 32)))),
+    [],
+  ),
+  relay: z.catch(z.optional(z.string().check(z.maxLength(2_048))), undefined),
 });
 
 /** An agent as migasfree's manager lists it: it is online, or was just now. */
 export type ManagerAgent = z.infer<typeof agentSchema>;
 
 const pageSchema = z.object({
-  agents: z.array(z.unknown()).max(10_000),
-  total: z.int().min(0).catch(0),
+  agents: z.array(z.unknown()).check(z.maxLength(10_000)),
+  total: z.catch(z.int().check(z.minimum(0)), 0),
 });
 
 /** What a program has learned of the site that it works at. */

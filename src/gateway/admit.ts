@@ -134,7 +134,7 @@ export function addressOf(caller: Caller, source: IdentitySource): string {
 
 /** Throws if the certificate is no longer good; for links that stay open. */
 export function checkStillValid(
-  certificate: PeerCertificate,
+  certificate: Pick<PeerCertificate, "notAfterMs" | "raw">,
   ports: AdmitPorts,
 ): void {
   if (ports.isRevoked(certificate.raw)) {

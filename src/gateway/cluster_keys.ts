@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { tunnelIdSchema } from "../protocol/id.ts";
 
 /** All of ours in a Redis that others use, too. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { heartbeatSchema, type HeartbeatValues } from "../protocol/control.ts";
 import { parseGatewayUrl } from "../protocol/gateway_url.ts";
 import { type IpRange, parseIpRange } from "../protocol/ip_range.ts";
@@ -80,85 +80,125 @@ cert_file = "gateway.pem"
 key_file = "gateway.key"
 client_ca_file = "ca.pem"`;
 
-const pathSchema = z.string().min(1, { error: "a path" }).max(4_096);
-const countSchema = z.int().min(1).max(COUNT_MAX);
+const pathSchema = z.string().check(
+  z.minLength(1, { error: "a path" }),
+  z.maxLength(4_096),
+);
+const durationSchema = z.int().check(z.minimum(0), z.maximum(DURATION_MAX_MS));
+const detachSchema = z.int().check(z.minimum(0), z.maximum(DETACH_MAX_MS));
+const countSchema = z.int().check(z.minimum(1), z.maximum(COUNT_MAX));
 
-const publicUrlSchema = z.string()
-  .refine((text) => parseGatewayUrl(text, false) !== undefined, {
+const publicUrlSchema = z.string().check(
+  z.refine((text) => parseGatewayUrl(text, false) !== undefined, {
     error: "a URL such as wss://gw.example.org:8443/tunnel",
-  });
+  }),
+);
 
 const tlsSchema = z.strictObject({
-  cert_file: pathSchema.meta({ example: 'cert_file = "gateway.pem"' }),
-  key_file: pathSchema.meta({ example: 'key_file = "gateway.key"' }),
-  client_ca_file: pathSchema.meta({ example: 'client_ca_file = "ca.pem"' }),
-  crl_files: z.array(pathSchema).max(FILES_MAX_COUNT).default([]),
+  cert_file: pathSchema.check(z.meta({ example: 'cert_file = "gateway.pem"' })),
+  key_file: pathSchema.check(z.meta({ example: 'key_file = "gateway.key"' })),
+  client_ca_file: pathSchema.check(
+    z.meta({ example: 'client_ca_file = "ca.pem"' }),
+  ),
+  crl_files: z._default(
+    z.array(pathSchema).check(z.maxLength(FILES_MAX_COUNT)),
+    [],
+  ),
 });
 
-const rangeSchema = z.string().transform((text, context) => {
-  const range = parseIpRange(text);
-  if (range) return range;
-  const message = "addresses such as 127.0.0.1/32 or 10.0.0.0/8";
-  context.issues.push({ code: "custom", message, input: text });
-  return z.NEVER;
-});
+const rangeSchema = z.pipe(
+  z.string(),
+  z.transform((text, context) => {
+    const range = parseIpRange(text);
+    if (range) return range;
+    const message = "addresses such as 127.0.0.1/32 or 10.0.0.0/8";
+    context.issues.push({ code: "custom", message, input: text });
+    return z.NEVER;
+  }),
+);
 
 const behindProxySchema = z.strictObject({
-  trusted: z.array(rangeSchema).min(1).max(RANGES_MAX_COUNT)
-    .meta({ example: 'trusted = ["127.0.0.1/32"]' }),
+  trusted: z.array(rangeSchema).check(
+    z.minLength(1),
+    z.maxLength(RANGES_MAX_COUNT),
+    z.meta({ example: 'trusted = ["127.0.0.1/32"]' }),
+  ),
   // A field name is a token (RFC 9110 §5.6.2); these are what is in use.
-  identity_header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, {
-    error: "the name of a header",
-  }).default("X-SSL-Client-CN"),
-  internal_operators: z.array(rangeSchema).max(RANGES_MAX_COUNT).default([]),
+  identity_header: z._default(
+    z.string().check(z.regex(/^[A-Za-z0-9-]{1,64}$/, {
+      error: "the name of a header",
+    })),
+    "X-SSL-Client-CN",
+  ),
+  internal_operators: z._default(
+    z.array(rangeSchema).check(z.maxLength(RANGES_MAX_COUNT)),
+    [],
+  ),
 });
 
 const limitsSchema = z.strictObject({
-  tunnels_per_operator_max: countSchema.default(64),
-  tunnels_per_device_max: countSchema.max(65_536).default(64),
-  tunnels_per_address_max: countSchema.default(256),
-  links_per_address_max: countSchema.default(4_096),
-  links_max: countSchema.default(50_000),
-  detach_ms: z.int().min(0).max(DETACH_MAX_MS).default(60_000),
-  detach_max_ms: z.int().min(0).max(DETACH_MAX_MS).default(DETACH_MAX_MS),
-  open_timeout_ms: z.int().min(100).max(DURATION_MAX_MS)
-    .default(OPEN_TIMEOUT_MS),
+  tunnels_per_operator_max: z._default(countSchema, 64),
+  tunnels_per_device_max: z._default(
+    countSchema.check(z.maximum(65_536)),
+    64,
+  ),
+  tunnels_per_address_max: z._default(countSchema, 256),
+  links_per_address_max: z._default(countSchema, 4_096),
+  links_max: z._default(countSchema, 50_000),
+  detach_ms: z._default(detachSchema, 60_000),
+  detach_max_ms: z._default(detachSchema, DETACH_MAX_MS),
+  open_timeout_ms: z._default(
+    z.int().check(z.minimum(100), z.maximum(DURATION_MAX_MS)),
+    OPEN_TIMEOUT_MS,
+  ),
 });
 
 const { interval_ms, timeout_ms } = heartbeatSchema.shape;
 
 /** `gateway.toml`: docs/OPERATIONS.md has it in words. */
 export const gatewayConfigSchema = z.strictObject({
-  listen: socketAddressSchema(0).default({ host: "0.0.0.0", port: 8443 }),
-  public_url: publicUrlSchema.optional(),
-  state_dir: pathSchema.default("/var/lib/migasfree-gateway"),
-  audit_file: pathSchema.optional(),
-  log_format: z.enum(["text", "json"]).default("text"),
-  metrics_listen: socketAddressSchema(0).optional(),
-  tls: tlsSchema.optional(),
-  behind_proxy: behindProxySchema.optional(),
-  redis: redisSchema.optional(),
-  cluster: clusterSchema.prefault({}),
-  limits: limitsSchema.prefault({}),
-  heartbeat: z.strictObject({
-    interval_ms: interval_ms.default(20_000),
-    timeout_ms: timeout_ms.default(42_000),
-  }).prefault({}),
-  protocol1: z.strictObject({
-    enabled: z.boolean().default(true),
-  }).prefault({}),
-  insecure: z.strictObject({
-    serve_without_certificates: z.boolean().default(false),
-  }).prefault({}),
-  drain: z.strictObject({
-    grace_ms: z.int().min(0).max(DURATION_MAX_MS).default(0),
-    reconnect_within_ms: z.int().min(0).max(DURATION_MAX_MS).default(0),
-  }).prefault({}),
-  downloads: z.strictObject({
-    dir: pathSchema.meta({ example: 'dir = "/srv/migasfree-agent"' }),
-  }).optional(),
-  enroll: enrollSchema.prefault({}),
-}).superRefine(checkTogether, { when: () => true });
+  listen: z._default(socketAddressSchema(0), { host: "0.0.0.0", port: 8443 }),
+  public_url: z.optional(publicUrlSchema),
+  state_dir: z._default(pathSchema, "/var/lib/migasfree-gateway"),
+  audit_file: z.optional(pathSchema),
+  log_format: z._default(z.enum(["text", "json"]), "text"),
+  metrics_listen: z.optional(socketAddressSchema(0)),
+  tls: z.optional(tlsSchema),
+  behind_proxy: z.optional(behindProxySchema),
+  redis: z.optional(redisSchema),
+  cluster: z.prefault(clusterSchema, {}),
+  limits: z.prefault(limitsSchema, {}),
+  heartbeat: z.prefault(
+    z.strictObject({
+      interval_ms: z._default(interval_ms, 20_000),
+      timeout_ms: z._default(timeout_ms, 42_000),
+    }),
+    {},
+  ),
+  protocol1: z.prefault(
+    z.strictObject({
+      enabled: z._default(z.boolean(), true),
+    }),
+    {},
+  ),
+  insecure: z.prefault(
+    z.strictObject({
+      serve_without_certificates: z._default(z.boolean(), false),
+    }),
+    {},
+  ),
+  drain: z.prefault(
+    z.strictObject({
+      grace_ms: z._default(durationSchema, 0),
+      reconnect_within_ms: z._default(durationSchema, 0),
+    }),
+    {},
+  ),
+  downloads: z.optional(z.strictObject({
+    dir: pathSchema.check(z.meta({ example: 'dir = "/srv/migasfree-agent"' })),
+  })),
+  enroll: z.prefault(enrollSchema, {}),
+}).check(z.superRefine(checkTogether, { when: () => true }));
 
 type GatewayConfigFile = z.output<typeof gatewayConfigSchema>;
 

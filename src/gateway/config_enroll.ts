@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ClonePolicy } from "./clone_watch.ts";
 
 /** Whom this gateway gives certificates, and what it does about copies. */
@@ -10,8 +10,10 @@ export interface EnrollConfig {
 
 /** `[enroll]` of `gateway.toml`. */
 export const enrollSchema = z.strictObject({
-  pki_dir: z.string().min(1, { error: "a path" }).max(4_096).optional(),
-  on_clone: z.enum(["report", "quarantine"]).default("report"),
+  pki_dir: z.optional(
+    z.string().check(z.minLength(1, { error: "a path" }), z.maxLength(4_096)),
+  ),
+  on_clone: z._default(z.enum(["report", "quarantine"]), "report"),
 });
 
 /** Fills in what the file leaves out. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { SharedStore } from "../policy/shared_store.ts";
 import { Fault } from "../protocol/fault.ts";
 import { deviceIdSchema, randomHex } from "../protocol/id.ts";
@@ -39,7 +39,7 @@ interface Entry {
 const replacedSchema = z.object({
   type: z.literal("replaced"),
   device: deviceIdSchema,
-  link: z.string().max(256),
+  link: z.string().check(z.maxLength(256)),
 });
 
 /**

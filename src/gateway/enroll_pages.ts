@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { withDeadline } from "../base/deadline.ts";
 import {
   enrollRequestSchema,
@@ -123,7 +123,7 @@ function showing(caller: Caller, ports: AdmitPorts): RenewCaller["shows"] {
 }
 
 /** @throws {Fault} `messageTooLarge`, `messageInvalid`, `linkSilent`. */
-async function readBody<T extends z.ZodType>(
+async function readBody<T extends z.ZodMiniType>(
   request: Request,
   schema: T,
   { clock }: Pick<EnrollPorts, "clock">,

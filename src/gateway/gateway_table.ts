@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Clock } from "../base/clock.ts";
 import type { SharedStore } from "../policy/shared_store.ts";
 import { Fault } from "../protocol/fault.ts";
@@ -19,7 +19,7 @@ const FORGET_AFTER_MS = 60_000;
 const GATEWAYS_MAX_COUNT = 256;
 
 const recordSchema = z.object({
-  url: z.string().max(512).regex(/^wss?:\/\/[^/?#@]+$/),
+  url: z.string().check(z.maxLength(512), z.regex(/^wss?:\/\/[^/?#@]+$/)),
 });
 
 interface Known {

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { plainText } from "../base/text.ts";
 import type {
   DeviceStore,
@@ -8,11 +8,7 @@ import type {
 } from "../policy/device_store.ts";
 import { Fault } from "../protocol/fault.ts";
 import { EXEC_SERVICE } from "../protocol/exec_message.ts";
-import {
-  DEVICE_ID_MAX,
-  deviceIdSchema,
-  deviceNameSchema,
-} from "../protocol/id.ts";
+import { DEVICE_ID_MAX, deviceNameSchema } from "../protocol/id.ts";
 import { DEVICE_NAME_MAX_CHARS } from "../protocol/limits.ts";
 import {
   CONNECT_PATH,
@@ -33,6 +29,7 @@ import {
   type ManagerPorts,
 } from "./manager_pages.ts";
 import { METRICS_CONTENT_TYPE } from "./metric_family.ts";
+import { wholeSchema } from "./whole_schema.ts";
 
 const HEALTH_PATH = "/tunnel/health";
 /** Where the health check of migasfree's relay container looks. */
@@ -195,15 +192,11 @@ function addStatePages<Bindings extends object>(
   });
 }
 
-/** Text that says a whole number, as queries do. */
-const wholeSchema = z.string().regex(/^[0-9]{1,10}$/).transform(Number);
-
 const querySchema = z.object({
-  id: wholeSchema.pipe(deviceIdSchema).optional(),
-  name: deviceNameSchema.optional(),
-  limit: wholeSchema.pipe(z.int().min(1).max(PAGE_MAX_COUNT))
-    .default(PAGE_MAX_COUNT),
-  after: wholeSchema.pipe(z.int().min(0).max(DEVICE_ID_MAX)).default(0),
+  id: z.optional(wholeSchema(1, DEVICE_ID_MAX)),
+  name: z.optional(deviceNameSchema),
+  limit: z._default(wholeSchema(1, PAGE_MAX_COUNT), PAGE_MAX_COUNT),
+  after: z._default(wholeSchema(0, DEVICE_ID_MAX), 0),
 });
 
 /** @throws {Fault} `messageInvalid`. */

@@ -1,11 +1,13 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { z } from "zod";
+import { en } from "zod/locales";
+import * as z from "zod/mini";
 import { Fault, type FaultCode } from "../protocol/fault.ts";
 import { DEVICE_ID_MAX, deviceIdSchema } from "../protocol/id.ts";
 import type { StoredDevice } from "../policy/device_store.ts";
 import { statusOf } from "./fault_status.ts";
 import { agentRow } from "./online_agents.ts";
+import { wholeSchema } from "./whole_schema.ts";
 
 /** Where migasfree's manager serves; its own clients ask nowhere else. */
 export const MANAGER_PATH = "/manager/v1";
@@ -56,19 +58,29 @@ interface ManagerEnv {
 }
 
 const registerSchema = z.object({
-  id: z.union([deviceIdSchema, z.string().regex(/^[0-9]{1,10}$/)])
-    .transform(Number).pipe(deviceIdSchema),
-  name: z.string().max(NAME_MAX_CHARS),
-  services: z.array(z.string().max(NAME_MAX_CHARS)).max(SERVICES_MAX_COUNT),
+  id: z.pipe(
+    z.pipe(
+      z.union([deviceIdSchema, z.string().check(z.regex(/^[0-9]{1,10}$/))]),
+      z.transform(Number),
+    ),
+    deviceIdSchema,
+  ),
+  name: z.string().check(z.maxLength(NAME_MAX_CHARS)),
+  services: z.array(z.string().check(z.maxLength(NAME_MAX_CHARS))).check(
+    z.maxLength(SERVICES_MAX_COUNT),
+  ),
 });
 
-const wholeSchema = z.string().regex(/^[0-9]{1,10}$/).transform(Number);
-
 const listSchema = z.object({
-  page: wholeSchema.pipe(z.int().min(1).max(DEVICE_ID_MAX)).default(1),
-  limit: wholeSchema.pipe(z.int().min(1).max(LIMIT_MAX_COUNT))
-    .default(LIMIT_DEFAULT_COUNT),
-  q: z.string().max(QUERY_MAX_CHARS).default(""),
+  page: z._default(
+    wholeSchema(1, DEVICE_ID_MAX),
+    1,
+  ),
+  limit: z._default(
+    wholeSchema(1, LIMIT_MAX_COUNT),
+    LIMIT_DEFAULT_COUNT,
+  ),
+  q: z._default(z.string().check(z.maxLength(QUERY_MAX_CHARS)), ""),
 });
 
 /**
@@ -108,7 +120,10 @@ function addTunnelPages(app: Hono<ManagerEnv>, ports: ManagerPorts): void {
     bodyLimit({ maxSize: BODY_MAX_BYTES, onError: tooLarge }),
     async ({ env, req }) => {
       env.manager.admitAgent();
-      const body = registerSchema.safeParse(jsonOf(await req.text()));
+      const body = registerSchema.safeParse(
+        jsonOf(await req.text()),
+        IN_WORDS,
+      );
       if (!body.success) return unprocessable("body", body.error);
       const relay = relayOf(env.manager);
       await env.manager.register(body.data.id, body.data.name);
@@ -117,7 +132,7 @@ function addTunnelPages(app: Hono<ManagerEnv>, ports: ManagerPorts): void {
   );
   app.get("/private/tunnel/agents", async ({ env, req }) => {
     env.manager.admitOperator();
-    const query = listSchema.safeParse(req.query());
+    const query = listSchema.safeParse(req.query(), IN_WORDS);
     if (!query.success) return unprocessable("query", query.error);
     const { limit, page, q } = query.data;
     const relay = relayOf(env.manager);
@@ -160,8 +175,11 @@ function managerStatus(code: FaultCode): number {
   return status === 401 ? 403 : status;
 }
 
+/** zod/mini has no words of its own for what is wrong. */
+const IN_WORDS = { error: en().localeError };
+
 /** As FastAPI words it, which upstream's manager is made with. */
-function unprocessable(part: string, { issues }: z.ZodError): Response {
+function unprocessable(part: string, { issues }: z.core.$ZodError): Response {
   const problems = issues.slice(0, 8).map(({ message, path }) => ({
     loc: [part, ...path.map(String)],
     msg: message,

@@ -1,10 +1,13 @@
 import { Fault } from "../protocol/fault.ts";
 import type { PeerCertificate } from "../transport/visitor.ts";
 
+/** What says whether a certificate is still good. */
+export type WatchedCertificate = Pick<PeerCertificate, "notAfterMs" | "raw">;
+
 /** A link that stands as long as its certificate is good. */
 export interface OpenLink {
   /** Undefined: it has shown none, and is not watched. */
-  readonly certificate: PeerCertificate | undefined;
+  readonly certificate: WatchedCertificate | undefined;
   end(fault: Fault): void;
 }
 
@@ -14,16 +17,16 @@ export interface OpenLink {
  */
 export class OpenLinks {
   readonly #links = new Set<OpenLink>();
-  readonly #check: (certificate: PeerCertificate) => void;
+  readonly #check: (certificate: WatchedCertificate) => void;
 
   /** @param check Throws a fault for a certificate that is no longer good. */
-  constructor(check: (certificate: PeerCertificate) => void) {
+  constructor(check: (certificate: WatchedCertificate) => void) {
     this.#check = check;
   }
 
   /** Watches a link until what it returns is disposed. */
   add(
-    certificate: PeerCertificate | undefined,
+    certificate: WatchedCertificate | undefined,
     end: (fault: Fault) => void,
   ): Disposable {
     const link = { certificate, end };

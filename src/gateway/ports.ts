@@ -45,6 +45,10 @@ export interface GatewayPorts {
   readonly publicUrl?: string | undefined;
   /** What is done about a certificate that two show; default: it is said. */
   readonly onClone?: ClonePolicy | undefined;
+  /** Told of each agent that comes online. */
+  readonly agentCame?: (() => void) | undefined;
+  /** A tunnel is open that was not. */
+  readonly tunnelOpened?: (() => void) | undefined;
   /** Our version, as it is told to agents. */
   readonly software: string;
 }

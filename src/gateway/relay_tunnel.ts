@@ -55,6 +55,7 @@ export async function relayTunnel(
   const startedAtMs = clock.wallNow();
   reportOpened(facts, ports);
   metrics.tunnelsOpen(1);
+  ports.tunnelOpened?.();
   const either = AbortSignal.any([signal, cut.signal]);
   const relaying = relay(
     operator.link,

@@ -5,7 +5,7 @@ import { DEVICE_NAME_MAX_CHARS } from "../protocol/limits.ts";
 import type { PeerCertificate } from "../transport/visitor.ts";
 import type { CloneWatch } from "./clone_watch.ts";
 import type { DeviceSession, SessionOwner } from "./device_session.ts";
-import type { OpenLink, OpenLinks } from "./open_links.ts";
+import type { OpenLink, OpenLinks, WatchedCertificate } from "./open_links.ts";
 import type { GatewayPorts } from "./ports.ts";
 import type { Registry } from "./registry.ts";
 import type { Standing } from "./standing.ts";
@@ -34,7 +34,7 @@ export function serveSession(
 
 /** All that is kept of an agent that is online, beside its session. */
 class OnlineSession implements OpenLink, SessionOwner, Standing {
-  readonly certificate: PeerCertificate | undefined;
+  readonly certificate: WatchedCertificate | undefined;
   readonly #session: DeviceSession;
   readonly #ports: ServeSessionPorts;
   readonly #startMs: number;
@@ -46,14 +46,17 @@ class OnlineSession implements OpenLink, SessionOwner, Standing {
     certificate: PeerCertificate | undefined,
     ports: ServeSessionPorts,
   ) {
-    this.certificate = certificate;
+    // Without the subject, which the session has.
+    this.certificate = certificate &&
+      { notAfterMs: certificate.notAfterMs, raw: certificate.raw };
     this.#session = session;
     this.#ports = ports;
     this.#startMs = ports.clock.now();
   }
 
   begin(): void {
-    const { attached, clones, log, openLinks, registry } = this.#ports;
+    const { agentCame, attached, clones, log, openLinks, registry } =
+      this.#ports;
     const { address, deviceId: device, protocol } = this.#session;
     openLinks.watch(this);
     void saveServices(this.#session, this.#ports);
@@ -61,6 +64,7 @@ class OnlineSession implements OpenLink, SessionOwner, Standing {
     registry.attach(this.#session);
     void clones.attached(this.#session, older);
     attached();
+    agentCame?.();
     const name = plainText(this.#session.name, DEVICE_NAME_MAX_CHARS);
     log.info("agent.online", { device, name, address, protocol });
     this.#session.serve(this);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { DN_MAX_CHARS } from "../policy/identity.ts";
 import { OPERATOR_NAME_MAX_CHARS } from "../protocol/limits.ts";
 import { SignedTexts } from "../protocol/signed_text.ts";
@@ -16,11 +16,11 @@ const PURPOSE = "migasfree-gateway forwarded link 1";
 
 const statementSchema = z.object({
   role: z.enum(["agent", "operator"]),
-  subject: z.string().min(1).max(DN_MAX_CHARS * 8),
-  name: z.string().min(1).max(OPERATOR_NAME_MAX_CHARS),
-  address: z.string().min(1).max(64),
+  subject: z.string().check(z.minLength(1), z.maxLength(DN_MAX_CHARS * 8)),
+  name: z.string().check(z.minLength(1), z.maxLength(OPERATOR_NAME_MAX_CHARS)),
+  address: z.string().check(z.minLength(1), z.maxLength(64)),
   /** Path and query that the statement is for. */
-  target: z.string().min(1).max(2_048),
+  target: z.string().check(z.minLength(1), z.maxLength(2_048)),
   /** How many gateways it has come through: never more than one. */
   hops: z.literal(1),
   issuedAtMs: z.int(),

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { Fault } from "../protocol/fault.ts";
 import { parseGatewayUrl } from "../protocol/gateway_url.ts";
 import { deviceIdSchema, tunnelIdSchema } from "../protocol/id.ts";
@@ -20,13 +20,16 @@ const claimsSchema = z.object({
   /** Which record of the PKI directory it is. */
   id: tunnelIdSchema,
   /** SHA-256 of the CA's SubjectPublicKeyInfo (RFC 7469 §2.4), in hex. */
-  pin: z.string().regex(/^[0-9a-f]{64}$/),
+  pin: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
   /** Seconds since 1970. For people: the gateway decides by its own record. */
-  expires: z.int().min(0),
+  expires: z.int().check(z.minimum(0)),
   /** The one device that it is good for. */
-  device: deviceIdSchema.optional(),
-  gateway: z.string()
-    .refine((text) => parseGatewayUrl(text, false) !== undefined).optional(),
+  device: z.optional(deviceIdSchema),
+  gateway: z.optional(
+    z.string().check(
+      z.refine((text) => parseGatewayUrl(text, false) !== undefined),
+    ),
+  ),
 });
 
 /** What a token says to everybody who reads it. */

@@ -32,6 +32,9 @@ export interface Principal {
 // deno-lint-ignore no-control-regex
 const CONTROL_REGEXP = /[\u0000-\u001f\u007f-\u009f]/;
 
+// deno-lint-ignore no-control-regex
+const ASCII_REGEXP = /^[\u0000-\u007f]*$/;
+
 /**
  * Reads a distinguished name as a proxy passes it on, in the order of the
  * text: the slash form of OpenSSL and HAProxy (`/O=mf.test/OU=COMPUTERS/CN=x`)
@@ -117,6 +120,8 @@ function roleOf({ type, value }: DnAttribute): Principal["role"] | undefined {
 
 /** HTTP gives each byte of a header as one character (RFC 9110 §5.5). */
 function headerText(text: string): string {
+  // As nearly all names are: what follows makes an object of each character.
+  if (ASCII_REGEXP.test(text)) return text;
   const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
   const isBytes = bytes.length === text.length &&
     bytes.every((byte, at) => byte === text.charCodeAt(at));

@@ -1,5 +1,6 @@
-import { z } from "zod";
-import { Fault, isFaultCode } from "./fault.ts";
+import * as z from "zod/mini";
+import { Fault } from "./fault.ts";
+import { faultCodeSchema } from "./fault_code.ts";
 import {
   deviceIdSchema,
   deviceNameSchema,
@@ -19,37 +20,42 @@ import {
 
 /** The messages of a control link: docs/PROTOCOL.md §4, in its order. */
 
-const durationSchema = z.int().min(0).max(86_400_000);
-const versionTextSchema = z.string().max(64);
+const durationSchema = z.int().check(z.minimum(0), z.maximum(86_400_000));
+const versionTextSchema = z.string().check(z.maxLength(64));
 
 /** What an agent knows of a local port without disturbing who listens there. */
 export const serviceSchema = z.object({
   name: serviceNameSchema,
   state: z.enum(["open", "closed", "unknown"]),
   /** How long its tunnels wait for a new link; absent: as the gateway says. */
-  detach_ms: z.int().min(0).max(DETACH_MAX_MS).optional(),
+  detach_ms: z.optional(z.int().check(z.minimum(0), z.maximum(DETACH_MAX_MS))),
 });
 export type Service = z.infer<typeof serviceSchema>;
 
-const servicesField = z.array(serviceSchema).max(SERVICES_MAX_COUNT);
+const servicesField = z.array(serviceSchema).check(
+  z.maxLength(SERVICES_MAX_COUNT),
+);
 
 /** How a link proves that it is alive; the gateway dictates it. */
 export const heartbeatSchema = z.object({
   /** How often each side says something, in milliseconds. */
-  interval_ms: z.int().min(1_000).max(600_000),
+  interval_ms: z.int().check(z.minimum(1_000), z.maximum(600_000)),
   /** Silence after which a link is dead, in milliseconds. */
-  timeout_ms: z.int().min(3_000).max(1_800_000),
+  timeout_ms: z.int().check(z.minimum(3_000), z.maximum(1_800_000)),
 });
 export type HeartbeatValues = z.infer<typeof heartbeatSchema>;
 
 export const helloSchema = z.object({
   type: z.literal("hello"),
-  versions: z.array(z.int().min(1).max(1_000)).min(1).max(16),
+  versions: z.array(z.int().check(z.minimum(1), z.maximum(1_000))).check(
+    z.minLength(1),
+    z.maxLength(16),
+  ),
   software: versionTextSchema,
   device: z.object({ id: deviceIdSchema, name: deviceNameSchema }),
   services: servicesField,
   /** Random, new with each start of the agent: its tunnels end with it. */
-  instance: tunnelIdSchema.optional(),
+  instance: z.optional(tunnelIdSchema),
 });
 export type Hello = z.infer<typeof helloSchema>;
 
@@ -63,23 +69,21 @@ export const openedSchema = z.object({
   tunnel: tunnelIdSchema,
 });
 
-const faultCodeSchema = z.string().max(64).refine(isFaultCode);
-
 export const refusedSchema = z.object({
   type: z.literal("refused"),
   tunnel: tunnelIdSchema,
   code: faultCodeSchema,
-  message: z.string().max(FAULT_MESSAGE_MAX_CHARS),
+  message: z.string().check(z.maxLength(FAULT_MESSAGE_MAX_CHARS)),
 });
 
 /** Both ways. With `echo`, the hearer answers at once with one without. */
 export const heartbeatMessageSchema = z.object({
   type: z.literal("heartbeat"),
-  echo: z.boolean().optional(),
+  echo: z.optional(z.boolean()),
 });
 
 /** So many at most in one message: whoever says more counts wrongly. */
-const countSchema = z.int().min(0).max(2 ** 48);
+const countSchema = z.int().check(z.minimum(0), z.maximum(2 ** 48));
 
 /** What has become of tunnels without a link since the last such message. */
 const detachNewsSchema = z.object({
@@ -89,8 +93,8 @@ const detachNewsSchema = z.object({
 });
 export type DetachNews = z.infer<typeof detachNewsSchema>;
 
-const agentHeartbeatSchema = heartbeatMessageSchema.extend({
-  detaches: detachNewsSchema.optional(),
+const agentHeartbeatSchema = z.extend(heartbeatMessageSchema, {
+  detaches: z.optional(detachNewsSchema),
 });
 
 export const welcomeSchema = z.object({
@@ -99,9 +103,9 @@ export const welcomeSchema = z.object({
   software: versionTextSchema,
   heartbeat: heartbeatSchema,
   /** Longest wait between two attempts to come back, in milliseconds. */
-  retry_cap_ms: z.int().min(0).max(RETRY_CAP_MAX_MS),
+  retry_cap_ms: z.int().check(z.minimum(0), z.maximum(RETRY_CAP_MAX_MS)),
   /** How many tunnels the gateway will ask this agent for at once. */
-  tunnels_max: z.int().min(0).max(65_536),
+  tunnels_max: z.int().check(z.minimum(0), z.maximum(65_536)),
 });
 export type Welcome = z.infer<typeof welcomeSchema>;
 
@@ -109,12 +113,14 @@ export const openSchema = z.object({
   type: z.literal("open"),
   tunnel: tunnelIdSchema,
   service: serviceNameSchema,
-  operator: z.string().max(OPERATOR_NAME_MAX_CHARS),
-  ticket: z.string().min(1).max(TICKET_MAX_CHARS),
+  operator: z.string().check(z.maxLength(OPERATOR_NAME_MAX_CHARS)),
+  ticket: z.string().check(z.minLength(1), z.maxLength(TICKET_MAX_CHARS)),
   deadline_ms: durationSchema,
   /** As `joined` says them: for an agent whose link is lost before it. */
-  resume_token: z.string().min(1).max(RESUME_TOKEN_MAX_CHARS).optional(),
-  detach_ms: z.int().min(0).max(DETACH_MAX_MS).optional(),
+  resume_token: z.optional(
+    z.string().check(z.minLength(1), z.maxLength(RESUME_TOKEN_MAX_CHARS)),
+  ),
+  detach_ms: z.optional(z.int().check(z.minimum(0), z.maximum(DETACH_MAX_MS))),
 });
 export type Open = z.infer<typeof openSchema>;
 
@@ -172,7 +178,7 @@ export function parseFromGateway(message: string | Uint8Array): FromGateway {
  * repeats what the peer sent.
  */
 export function parseMessage<T>(
-  schema: z.ZodType<T>,
+  schema: z.ZodMiniType<T>,
   message: string | Uint8Array,
   maxBytes: number,
 ): T {

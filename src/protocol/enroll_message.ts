@@ -1,16 +1,16 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { deviceIdSchema, deviceNameSchema, tunnelIdSchema } from "./id.ts";
 
 /** RFC 7468 text of a request or a certificate with a key of a few bytes. */
 const PEM_MAX_CHARS = 8 * 1024;
 
-const pemSchema = z.string().max(PEM_MAX_CHARS);
+const pemSchema = z.string().check(z.maxLength(PEM_MAX_CHARS));
 
 /** A computer that has a token asks for its first certificate. */
 export const enrollRequestSchema = z.object({
   token: tunnelIdSchema,
   /** HMAC-SHA-256 under the token's secret: {@linkcode enrollProof}. */
-  proof: z.string().regex(/^[0-9a-f]{64}$/),
+  proof: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
   device: deviceIdSchema,
   name: deviceNameSchema,
   /** PKCS #10 (RFC 2986), PEM. */
@@ -43,7 +43,7 @@ export const issuedSchema = z.object({
 
 /** A person has to decide first; ask again in some minutes. */
 export const pendingSchema = z.object({
-  pending: z.string().regex(/^[0-9a-f]{16}$/),
+  pending: z.string().check(z.regex(/^[0-9a-f]{16}$/)),
 });
 
 /**

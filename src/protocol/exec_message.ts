@@ -1,6 +1,6 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseMessage } from "./control.ts";
-import { isFaultCode } from "./fault.ts";
+import { faultCodeSchema } from "./fault_code.ts";
 import {
   EXEC_JSON_MAX_BYTES,
   EXEC_WORDS_MAX_COUNT,
@@ -16,15 +16,20 @@ export const EXEC_SERVICE = "exec";
 export const EXEC_TIMEOUT_MAX_MS = 86_400_000;
 
 /** No system takes a NUL in a word (POSIX XSH exec). */
-const wordSchema = z.string().regex(/^[^\0]*$/);
+const wordSchema = z.string().check(z.regex(/^[^\0]*$/));
 
 /** From the operator, first and once: what is to be run. */
 const startSchema = z.object({
   /** The program and its arguments, as they are: nobody splits or expands. */
-  argv: z.array(wordSchema).min(1).max(EXEC_WORDS_MAX_COUNT)
-    .refine(([program]) => program !== ""),
+  argv: z.array(wordSchema).check(
+    z.minLength(1),
+    z.maxLength(EXEC_WORDS_MAX_COUNT),
+    z.refine(([program]) => program !== ""),
+  ),
   /** The operator's own limit, in milliseconds; the agent has one as well. */
-  timeout_ms: z.int().min(1).max(EXEC_TIMEOUT_MAX_MS).optional(),
+  timeout_ms: z.optional(
+    z.int().check(z.minimum(1), z.maximum(EXEC_TIMEOUT_MAX_MS)),
+  ),
 });
 export type ExecStart = z.infer<typeof startSchema>;
 
@@ -32,19 +37,22 @@ export type ExecStart = z.infer<typeof startSchema>;
  * Signals go by name, since their numbers differ between systems; `SIG` and
  * its number is one that has none.
  */
-const signalSchema = z.string().max(16).regex(/^SIG[A-Z0-9]+$/);
+const signalSchema = z.string().check(
+  z.maxLength(16),
+  z.regex(/^SIG[A-Z0-9]+$/),
+);
 
 /** From the agent, last: how the command ended. */
 const exitSchema = z.union([
-  z.object({ code: z.int().min(0).max(0xffff_ffff) }),
+  z.object({ code: z.int().check(z.minimum(0), z.maximum(0xffff_ffff)) }),
   z.object({ signal: signalSchema }),
 ]);
 export type ExecExit = z.infer<typeof exitSchema>;
 
 /** From the agent, last: why there is no exit status. */
 const errorSchema = z.object({
-  code: z.string().max(64).refine(isFaultCode),
-  message: z.string().max(FAULT_MESSAGE_MAX_CHARS),
+  code: faultCodeSchema,
+  message: z.string().check(z.maxLength(FAULT_MESSAGE_MAX_CHARS)),
 });
 export type ExecError = z.infer<typeof errorSchema>;
 

@@ -1,21 +1,29 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { DEVICE_NAME_MAX_CHARS, SERVICE_NAME_MAX_CHARS } from "./limits.ts";
 
 /** Largest device id: a JSON integer that every side reads exactly. */
 export const DEVICE_ID_MAX = 2 ** 31 - 1;
 
 /** migasfree's CID: a positive integer, on the wire a JSON number. */
-export const deviceIdSchema = z.int().min(1).max(DEVICE_ID_MAX);
+export const deviceIdSchema = z.int().check(
+  z.minimum(1),
+  z.maximum(DEVICE_ID_MAX),
+);
 
 /** 128 random bits as lower-case hexadecimal. */
-export const tunnelIdSchema = z.string().regex(/^[0-9a-f]{32}$/);
+export const tunnelIdSchema = z.string().check(z.regex(/^[0-9a-f]{32}$/));
 
 /** A service's name: what an operator types and an agent maps to an address. */
-export const serviceNameSchema = z.string().max(SERVICE_NAME_MAX_CHARS)
-  .regex(/^[a-z][a-z0-9_-]*$/);
+export const serviceNameSchema = z.string().check(
+  z.maxLength(SERVICE_NAME_MAX_CHARS),
+  z.regex(/^[a-z][a-z0-9_-]*$/),
+);
 
 /** A device's name as its agent gives it: hostile text of bounded length. */
-export const deviceNameSchema = z.string().min(1).max(DEVICE_NAME_MAX_CHARS);
+export const deviceNameSchema = z.string().check(
+  z.minLength(1),
+  z.maxLength(DEVICE_NAME_MAX_CHARS),
+);
 
 /** How an operator names a device. */
 export type DeviceRef =

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { Fault } from "./fault.ts";
 import { deviceIdSchema, serviceNameSchema, tunnelIdSchema } from "./id.ts";
 import { DETACH_MAX_MS, RESUME_TOKEN_MAX_CHARS } from "./limits.ts";
@@ -8,7 +8,7 @@ import { SignedTexts, SIGNING_KEY_BYTES } from "./signed_text.ts";
 export const RESUME_KEY_BYTES = SIGNING_KEY_BYTES;
 
 /** Whatever a certificate says: the token as a whole has its limit. */
-const nameSchema = z.string().max(RESUME_TOKEN_MAX_CHARS);
+const nameSchema = z.string().check(z.maxLength(RESUME_TOKEN_MAX_CHARS));
 
 const claimsSchema = z.object({
   tunnel: tunnelIdSchema,
@@ -19,9 +19,9 @@ const claimsSchema = z.object({
   device: deviceIdSchema,
   service: serviceNameSchema,
   /** Which start of the agent the tunnel belongs to, if it says. */
-  instance: tunnelIdSchema.optional(),
+  instance: z.optional(tunnelIdSchema),
   /** What the gateway that joined them first said that they wait. */
-  detach_ms: z.int().min(0).max(DETACH_MAX_MS).optional(),
+  detach_ms: z.optional(z.int().check(z.minimum(0), z.maximum(DETACH_MAX_MS))),
   /** The operator's name and subject, for the audit of a later gateway. */
   operator: nameSchema,
   operator_subject: nameSchema,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseIp } from "./ip_range.ts";
 
 /** Where a TCP socket listens. */
@@ -44,17 +44,20 @@ export function printSocketAddress(address: SocketAddress): string {
  */
 export function socketAddressSchema(
   portMin: 0 | 1,
-): z.ZodPipe<z.ZodString, z.ZodTransform<SocketAddress, string>> {
-  return z.string().transform((text, context) => {
-    const address = parseSocketAddress(text);
-    if (address && address.port >= portMin) return address;
-    context.issues.push({
-      code: "custom",
-      message: "an address such as 127.0.0.1:8443 or [::1]:8443",
-      input: text,
-    });
-    return z.NEVER;
-  });
+): z.ZodMiniType<SocketAddress, string> {
+  return z.pipe(
+    z.string(),
+    z.transform((text, context) => {
+      const address = parseSocketAddress(text);
+      if (address && address.port >= portMin) return address;
+      context.issues.push({
+        code: "custom",
+        message: "an address such as 127.0.0.1:8443 or [::1]:8443",
+        input: text,
+      });
+      return z.NEVER;
+    }),
+  );
 }
 
 /** What may be asked of a resolver; an underscore is no host's, but in use. */

@@ -1,7 +1,7 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseMessage } from "./control.ts";
 import { heartbeatMessageSchema, heartbeatSchema } from "./control.ts";
-import { isFaultCode } from "./fault.ts";
+import { faultCodeSchema } from "./fault_code.ts";
 import { tunnelIdSchema } from "./id.ts";
 import {
   DETACH_MAX_MS,
@@ -16,7 +16,10 @@ import {
  * carries no header: it is the stream's bytes at the next offset.
  */
 
-const offsetSchema = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const offsetSchema = z.int().check(
+  z.minimum(0),
+  z.maximum(Number.MAX_SAFE_INTEGER),
+);
 
 /** From the gateway, first on each end's link: the two ends are joined. */
 export const joinedSchema = z.object({
@@ -24,9 +27,11 @@ export const joinedSchema = z.object({
   tunnel: tunnelIdSchema,
   heartbeat: heartbeatSchema,
   /** Shown to come back after a lost link; a secret. Absent: it cannot be. */
-  resume_token: z.string().min(1).max(RESUME_TOKEN_MAX_CHARS).optional(),
+  resume_token: z.optional(
+    z.string().check(z.minLength(1), z.maxLength(RESUME_TOKEN_MAX_CHARS)),
+  ),
   /** How long each end waits for a new link, in milliseconds. */
-  detach_ms: z.int().min(0).max(DETACH_MAX_MS).optional(),
+  detach_ms: z.optional(z.int().check(z.minimum(0), z.maximum(DETACH_MAX_MS))),
 });
 export type Joined = z.infer<typeof joinedSchema>;
 
@@ -37,9 +42,9 @@ export type Joined = z.infer<typeof joinedSchema>;
 const ackSchema = z.object({
   type: z.literal("ack"),
   offset: offsetSchema,
-  window_bytes: z.int().min(0).max(WINDOW_MAX_BYTES),
+  window_bytes: z.int().check(z.minimum(0), z.maximum(WINDOW_MAX_BYTES)),
   /** The sender needs nothing more: its own end was acknowledged, too. */
-  complete: z.boolean().optional(),
+  complete: z.optional(z.boolean()),
 });
 
 /**
@@ -57,8 +62,8 @@ const endSchema = z.object({ type: z.literal("end"), offset: offsetSchema });
 /** The stream broke off: both directions are over, and it was no clean end. */
 const resetSchema = z.object({
   type: z.literal("reset"),
-  code: z.string().max(64).refine(isFaultCode),
-  message: z.string().max(FAULT_MESSAGE_MAX_CHARS),
+  code: faultCodeSchema,
+  message: z.string().check(z.maxLength(FAULT_MESSAGE_MAX_CHARS)),
 });
 
 const streamMessageSchema = z.discriminatedUnion("type", [

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { plainText } from "../base/text.ts";
 import { deviceIdSchema } from "./id.ts";
 
@@ -21,34 +21,45 @@ const V1_SERVICES_MAX_COUNT = 64;
 const SHOWN_MAX_CHARS = 64;
 
 /** A tunnel or a remote command, as one of the peers has named it. */
-const idSchema = z.string().min(1).max(V1_ID_MAX_CHARS);
+const idSchema = z.string().check(z.minLength(1), z.maxLength(V1_ID_MAX_CHARS));
 
 /** migasfree's CID; some of its programs write the integer as text. */
 const deviceSchema = z.union([
   deviceIdSchema,
-  z.string().regex(/^[0-9]{1,10}$/).transform(Number).pipe(deviceIdSchema),
+  z.pipe(
+    z.pipe(z.string().check(z.regex(/^[0-9]{1,10}$/)), z.transform(Number)),
+    deviceIdSchema,
+  ),
 ]);
 
 /** Whoever wants what cannot be a device hears that there is none. */
-const wantedSchema = deviceSchema.optional().catch(undefined);
+const wantedSchema = z.catch(z.optional(deviceSchema), undefined);
 
-const nameSchema = z.string().max(V1_NAME_MAX_CHARS);
-const nullishName = nameSchema.nullish().transform((name) => name ?? undefined);
+const nameSchema = z.string().check(z.maxLength(V1_NAME_MAX_CHARS));
+const nullishName = z.pipe(
+  z.nullish(nameSchema),
+  z.transform((name) => name ?? undefined),
+);
 
 const schema = z.discriminatedUnion("type", [
   // From an agent.
   z.object({
     type: z.literal("register_agent"),
     id: deviceSchema,
-    name: nameSchema.default(""),
-    services: z.array(nameSchema).max(V1_SERVICES_MAX_COUNT).default([]),
+    name: z._default(nameSchema, ""),
+    services: z._default(
+      z.array(nameSchema).check(z.maxLength(V1_SERVICES_MAX_COUNT)),
+      [],
+    ),
   }),
   // To an agent.
   z.object({
     type: z.literal("registration_ok"),
     // Only our own gateway says so: docs/PROTOCOL.md §11.
-    protocols: z.array(z.int()).max(V1_SERVICES_MAX_COUNT).optional()
-      .catch(undefined),
+    protocols: z.catch(
+      z.optional(z.array(z.int()).check(z.maxLength(V1_SERVICES_MAX_COUNT))),
+      undefined,
+    ),
   }),
   z.object({ type: z.literal("close_tcp_tunnel"), "tunnel_id": idSchema }),
   // From an operator; `start_tcp_tunnel` and `execute_command` go on to an agent.
@@ -58,14 +69,14 @@ const schema = z.discriminatedUnion("type", [
     type: z.literal("start_tcp_tunnel"),
     "tunnel_id": idSchema,
     id: wantedSchema,
-    service: nameSchema.default("ssh"),
+    service: z._default(nameSchema, "ssh"),
     "client_cn": nullishName,
   }),
   z.object({
     type: z.literal("execute_command"),
     "exec_id": idSchema,
     id: wantedSchema,
-    command: z.string().max(V1_COMMAND_MAX_CHARS),
+    command: z.string().check(z.maxLength(V1_COMMAND_MAX_CHARS)),
     "client_cn": nullishName,
   }),
   // From either.
@@ -89,12 +100,18 @@ const schema = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("exec_error"),
     "exec_id": idSchema,
-    error: z.string().transform((text) => plainText(text, V1_TEXT_MAX_CHARS)),
+    error: z.pipe(
+      z.string(),
+      z.transform((text) => plainText(text, V1_TEXT_MAX_CHARS)),
+    ),
   }),
   // To whoever wanted what cannot be.
   z.object({
     type: z.literal("error"),
-    message: z.string().transform((text) => plainText(text, V1_TEXT_MAX_CHARS)),
+    message: z.pipe(
+      z.string(),
+      z.transform((text) => plainText(text, V1_TEXT_MAX_CHARS)),
+    ),
   }),
 ]);
 

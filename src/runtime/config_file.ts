@@ -1,19 +1,15 @@
 import { dirname, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import { plainText } from "../base/text.ts";
 import { Fault } from "../protocol/fault.ts";
 import { environmentName, environmentValues } from "./config_environment.ts";
 import type { EnvironmentValue } from "./config_environment.ts";
-import {
-  configProblems,
-  expectation,
-  type Problem,
-} from "./config_problems.ts";
+import type { Problem } from "./config_problems.ts";
 import { errorCode, readText } from "./files.ts";
 import { type SchemaNode, schemaNode } from "./schema_node.ts";
 
-export interface ConfigRequest<S extends z.ZodObject> {
+export interface ConfigRequest<S extends z.ZodMiniObject> {
   /** A strict object; its messages say what is expected, as a noun. */
   readonly schema: S;
   /** Path of a TOML file; undefined: there is none. */
@@ -49,7 +45,7 @@ const PROBLEMS_MAX_COUNT = 8;
  * @throws {Fault} `configInvalid`, naming the file, and each key with what
  * was found and what was expected. Secrets are not repeated.
  */
-export async function loadConfig<S extends z.ZodObject>(
+export async function loadConfig<S extends z.ZodMiniObject>(
   request: ConfigRequest<S>,
 ): Promise<LoadedConfig<z.output<S>>> {
   const { schema, env, envDefaults = {}, envPrefix } = request;
@@ -63,9 +59,12 @@ export async function loadConfig<S extends z.ZodObject>(
   for (const value of fallbacks.values) setValue(table, value, "unlessThere");
   const { values, warnings } = environmentValues(root, env, envPrefix);
   for (const value of values) setValue(table, value);
-  const result = schema.safeParse(table, { error: expectation });
+  const result = schema.safeParse(table);
   if (result.success) return { config: result.data, warnings };
-  const problems = configProblems(result.error.issues, {
+  // Only what is wrong needs words.
+  const words = await import("./config_problems.ts");
+  const { error } = schema.safeParse(table, { error: words.expectation });
+  const problems = words.configProblems(error?.issues ?? [], {
     root,
     table,
     file: request.file,
@@ -78,7 +77,7 @@ export async function loadConfig<S extends z.ZodObject>(
 }
 
 async function readIfThere(
-  request: Omit<ConfigRequest<z.ZodObject>, "schema">,
+  request: Omit<ConfigRequest<z.ZodMiniObject>, "schema">,
 ): Promise<string | undefined> {
   const { file, fileRequired, what } = request;
   if (file === undefined) return undefined;

@@ -1,5 +1,5 @@
 import { closest } from "fastest-levenshtein";
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import { plainText } from "../base/text.ts";
 import { nodeAt, type SchemaNode } from "./schema_node.ts";
 

@@ -1,4 +1,5 @@
 import { DER_TAGS, DerReader } from "./der.ts";
+import { readDerTime } from "./der_time.ts";
 import { nameKey, serialKey } from "./x509_fields.ts";
 
 /** A certificate revocation list, read but not verified. */
@@ -41,8 +42,8 @@ export function readCrl(der: Uint8Array): Crl {
     throw new Error("CRL names two signature algorithms");
   }
   const issuerKey = nameKey(fields.read(DER_TAGS.sequence));
-  readTime(fields);
-  const nextUpdateMs = isTime(fields.nextTag) ? readTime(fields) : undefined;
+  readDerTime(fields);
+  const nextUpdateMs = isTime(fields.nextTag) ? readDerTime(fields) : undefined;
   const serialKeys = fields.nextTag === DER_TAGS.sequence
     ? readEntries(fields.enter(DER_TAGS.sequence))
     : [];
@@ -66,7 +67,7 @@ function readEntries(entries: DerReader): string[] {
   while (entries.nextTag !== undefined) {
     const entry = entries.enter(DER_TAGS.sequence);
     serialKeys.push(serialKey(entry.read(DER_TAGS.integer)));
-    readTime(entry);
+    readDerTime(entry);
     if (entry.nextTag !== undefined) refuseCritical(entry);
     entry.end();
   }
@@ -88,26 +89,4 @@ function refuseCritical(reader: DerReader): void {
 
 function isTime(tag: number | undefined): boolean {
   return tag === DER_TAGS.utcTime || tag === DER_TAGS.generalizedTime;
-}
-
-/** Reads a time in UTC with seconds, all that RFC 5280 §4.1.2.5 allows. */
-function readTime(reader: DerReader): number {
-  const { tag, content } = reader.read(
-    DER_TAGS.utcTime,
-    DER_TAGS.generalizedTime,
-  );
-  const text = new TextDecoder().decode(content);
-  const [, year = "", month, day, hours, minutes, seconds] =
-    /^(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/.exec(text) ?? [];
-  // Two digits from 50 on are of the last century (RFC 5280 §4.1.2.5.1).
-  const century = tag === DER_TAGS.generalizedTime
-    ? ""
-    : Number(year) >= 50
-    ? "19"
-    : "20";
-  const timeMs = Date.parse(
-    `${century}${year}-${month}-${day}T${hours}:${minutes}:${seconds}Z`,
-  );
-  if (Number.isNaN(timeMs)) throw new Error("CRL has a broken time");
-  return timeMs;
 }

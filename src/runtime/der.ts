@@ -3,6 +3,7 @@ export const DER_TAGS = {
   boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
+  octetString: 0x04,
   oid: 0x06,
   utf8String: 0x0c,
   numericString: 0x12,
@@ -17,6 +18,7 @@ export const DER_TAGS = {
   sequence: 0x30,
   set: 0x31,
   context0: 0xa0,
+  context1: 0xa1,
 } as const;
 
 /** Bytes of a long length: 4 GiB are more than any file that we read. */

@@ -1,6 +1,6 @@
 import { chown, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import { Fault } from "../protocol/fault.ts";
 import {
   createFile,
@@ -30,7 +30,7 @@ export class EnrollFiles {
   }
 
   /** Reads a record; undefined if there is none. @throws {Fault} `configInvalid` */
-  async read<T extends z.ZodType>(
+  async read<T extends z.ZodMiniType>(
     folder: EnrollFolder,
     id: string,
     schema: T,

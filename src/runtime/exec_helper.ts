@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import {
   encodeExecMessage,
   ExecFrameDecoder,
@@ -48,6 +48,8 @@ export class HelpedCommand {
     this.#sink = sink;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.gone = promise;
+    // Here: until somebody runs a command, it would be memory for nothing.
+    const { connect } = process.getBuiltinModule("node:net");
     const socket = connect(path);
     this.#socket = socket;
     const decoder = new ExecFrameDecoder("agent", {

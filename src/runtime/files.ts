@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -128,7 +127,7 @@ export async function writeFileAtomically(
 
 /** Returns a hidden path in the same directory that nobody else uses. */
 export function besidePath(path: string): string {
-  const random = randomBytes(8).toString("hex");
+  const random = crypto.getRandomValues(new Uint8Array(8)).toHex();
   return join(dirname(path), `.${basename(path)}.${random}`);
 }
 

@@ -1,10 +1,11 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
-import { getCACertificates } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../protocol/fault.ts";
 import { fileChange, fileStamp } from "./file_watch.ts";
 import { errorCode, readText } from "./files.ts";
+import { decodePem } from "./pem.ts";
+import { isPlainPair } from "./plain_pair.ts";
 import type { TlsMaterial } from "./ws_dial.ts";
+import { readValidity, type Validity } from "./x509_fields.ts";
 
 /** Where the PEM files are; undefined where a role has none. */
 export interface IdentityPaths {
@@ -58,13 +59,13 @@ export class IdentityFiles {
     ]);
     const cert = await later(first, key, this.#paths.renewedFile);
     if (cert !== undefined && key !== undefined) {
-      checkPair(cert, key, certFile ?? "", keyFile ?? "");
+      await checkPair(cert, key, certFile ?? "", keyFile ?? "");
     } else if (isPairOptional && cert !== key) {
       throw halfPair(certFile ?? "", keyFile ?? "");
     }
     const material = {
       ca: isCaAdded && (ca !== undefined || caFile === undefined)
-        ? besideSystem(ca)
+        ? await besideSystem(ca)
         : ca,
       cert,
       key,
@@ -134,10 +135,10 @@ async function later(
   }
   try {
     const text = await readPem(renewedFile, "renewed certificate", true);
-    const renewed = new X509Certificate(text ?? "");
-    const isLater = renewed.validToDate > new X509Certificate(cert).validToDate;
-    const isOurs = renewed.checkPrivateKey(createPrivateKey(key));
-    return isLater && isOurs ? text : cert;
+    if (text === undefined) return cert;
+    const isLater = certificateDates(text).notAfterMs >
+      certificateDates(cert).notAfterMs;
+    return isLater && await isPair(text, key) ? text : cert;
   } catch {
     return cert; // Nobody is locked out by a file that is only an extra.
   }
@@ -172,7 +173,8 @@ async function readIfThere(
 }
 
 /** Returns `ca` with the authorities of the system; Bun's where it has none. */
-function besideSystem(ca: string | undefined): string {
+async function besideSystem(ca: string | undefined): Promise<string> {
+  const { getCACertificates } = await import("node:tls");
   const system = getCACertificates("system");
   const others = system.length > 0 ? system : getCACertificates("bundled");
   return [...ca === undefined ? [] : [ca], ...others].join("\n");
@@ -186,15 +188,32 @@ function halfPair(certFile: string, keyFile: string): Fault {
   );
 }
 
-function checkPair(
+/**
+ * Returns the dates of the first certificate in a PEM text.
+ *
+ * @throws {Error} if there is none.
+ */
+export function certificateDates(pem: string): Validity {
+  const [raw] = decodePem(pem, "CERTIFICATE");
+  if (!raw) throw new Error("There is no certificate in PEM");
+  return readValidity(raw);
+}
+
+async function isPair(cert: string, key: string): Promise<boolean> {
+  if (isPlainPair(cert, key)) return true;
+  const { createPrivateKey, X509Certificate } = await import("node:crypto");
+  return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+}
+
+async function checkPair(
   cert: string,
   key: string,
   certFile: string,
   keyFile: string,
-): void {
+): Promise<void> {
   let fits: boolean;
   try {
-    fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+    fits = await isPair(cert, key);
   } catch (cause) {
     throw new Fault(
       "configInvalid",

@@ -1,4 +1,4 @@
-import { isIP, isIPv4, isIPv6 } from "node:net";
+import { ipFamily } from "../protocol/ip_family.ts";
 
 /** Who listens on this computer: keys that {@linkcode listenerKey} makes. */
 export type ListenerTable = ReadonlySet<string>;
@@ -9,6 +9,9 @@ const LISTEN_STATE = "0A";
 /** TCP_SYN_RECV: before Linux 4.4 such rows stand below their listener. */
 const SYN_RECV_STATE = "03";
 
+/** Digits of an address in the table of IPv4, and in that of IPv6. */
+const PROC_ADDRESS_CHARS = [8, 32];
+
 const ANY_IPV4 = "0.0.0.0";
 const ANY_IPV6 = "::";
 
@@ -18,35 +21,53 @@ export function isListening(
   host: string,
   port: number,
 ): boolean {
-  const wildcards = isIPv4(host) ? [ANY_IPV4, ANY_IPV6] : [ANY_IPV6];
+  const wildcards = ipFamily(host) === 4 ? [ANY_IPV4, ANY_IPV6] : [ANY_IPV6];
   return [host, ...wildcards]
     .some((candidate) => table.has(listenerKey(candidate, port)));
 }
 
 /**
- * Reads `/proc/net/tcp` or `/proc/net/tcp6` of Linux; what is no row of them
- * is passed over. The tables do not tell whether a listener on `::` takes
- * IPv4 too: it does unless it was told not to, so here it counts as both.
+ * Finds who listens at one of `ports` in rows of `/proc/net/tcp` or
+ * `/proc/net/tcp6` of Linux. The tables do not tell whether a listener on `::`
+ * takes IPv4 too: it does unless it was told not to, so here it counts as both.
+ *
+ * By searching the bytes, since it is done every few seconds: of a table of
+ * text, as large as it may be, nothing is left to be collected.
  */
-export function parseProcNetTcp(text: string): ListenerTable {
+export function procListeners(
+  rows: Buffer,
+  ports: ReadonlySet<number>,
+): ListenerTable {
   const table = new Set<string>();
-  for (const line of text.split("\n")) {
-    const [, local = "", , state] = line.trim().split(/\s+/);
-    const [, hex = "", port = ""] =
-      /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local) ?? [];
-    if (state !== LISTEN_STATE || hex === "") continue;
-    add(table, addressOfHex(hex), Number.parseInt(port, 16));
+  for (const port of ports) {
+    const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
+    for (const chars of PROC_ADDRESS_CHARS) {
+      const nobody = `${"0".repeat(chars)}:0000`;
+      const row = `:${hexPort} ${nobody} ${LISTEN_STATE} `;
+      for (
+        let at = rows.indexOf(row);
+        at >= 0;
+        at = rows.indexOf(row, at + 1)
+      ) {
+        const hex = rows.toString("latin1", Math.max(0, at - chars - 1), at);
+        const [, address] = /^ ([0-9A-F]+)$/.exec(hex) ?? [];
+        if (address === undefined) continue;
+        add(table, addressOfHex(address), port);
+      }
+    }
   }
   return table;
 }
 
 /**
- * Whether the last whole row of `text`, a beginning of `/proc/net/tcp` or
+ * Whether the last whole row of `rows`, a beginning of `/proc/net/tcp` or
  * `/proc/net/tcp6`, is no listener's: then none comes after it.
  */
-export function endsListeners(text: string): boolean {
-  const end = text.lastIndexOf("\n");
-  const row = text.slice(text.lastIndexOf("\n", end - 1) + 1, end);
+export function endsListeners(rows: Buffer): boolean {
+  const end = rows.lastIndexOf("\n");
+  if (end <= 0) return false;
+  const start = rows.lastIndexOf("\n", end - 1) + 1;
+  const row = rows.toString("latin1", start, end);
   const [number = "", , , state = ""] = row.trim().split(/\s+/);
   return /^[0-9]+:$/.test(number) &&
     ![LISTEN_STATE, SYN_RECV_STATE].includes(state);
@@ -87,7 +108,7 @@ export function parseWindowsNetstat(text: string): ListenerTable {
 }
 
 function add(table: Set<string>, address: string, port: number): void {
-  if (isIP(address) !== 0) table.add(listenerKey(address, port));
+  if (ipFamily(address) !== 0) table.add(listenerKey(address, port));
 }
 
 /** One key for all ways to write an address: `::ffff:1.2.3.4` is `1.2.3.4`. */
@@ -97,7 +118,7 @@ function listenerKey(address: string, port: number): string {
 
 function canonicalAddress(address: string): string {
   const [bare = ""] = address.split("%"); // Without the zone (RFC 4007 §11).
-  if (!isIPv6(bare)) return bare;
+  if (bare === ANY_IPV6 || ipFamily(bare) !== 6) return bare;
   const mapped = /^::ffff:([0-9.]+)$/i.exec(bare)?.[1];
   if (mapped) return mapped;
   const canonical = new URL(`http://[${bare}]/`).hostname.slice(1, -1);

@@ -1,18 +1,28 @@
-import { execFile } from "node:child_process";
 import { closeSync, openSync, readSync } from "node:fs";
-import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
+import { ipFamily } from "../protocol/ip_family.ts";
 import {
   endsListeners,
   isListening,
   type ListenerTable,
   parseDarwinNetstat,
-  parseProcNetTcp,
   parseWindowsNetstat,
+  procListeners,
 } from "./listener_table.ts";
 
 /** `unknown`: this computer cannot tell, and only a connection would. */
 export type PortState = "open" | "closed" | "unknown";
+
+/** One of the kernel's tables: of IPv4, or of IPv6. */
+export type ProcTable = "tcp" | "tcp6";
+
+/** Who reads the kernel's tables, as {@linkcode readProcListeners} does. */
+export interface ProcReader {
+  read(
+    name: ProcTable,
+    ports: ReadonlySet<number>,
+  ): ListenerTable | undefined;
+}
 
 /** Where a service should listen. */
 export interface PortAddress {
@@ -22,7 +32,10 @@ export interface PortAddress {
 }
 
 /** By way of the process, not of /proc/net: that one goes with ProcSubset=pid. */
-const PROC_PATHS = ["/proc/self/net/tcp", "/proc/self/net/tcp6"] as const;
+const PROC_PATHS = {
+  tcp: "/proc/self/net/tcp",
+  tcp6: "/proc/self/net/tcp6",
+} as const;
 
 /** Listeners come first in the kernel's tables: this is room for thousands. */
 const PROC_MAX_BYTES = 1024 * 1024;
@@ -41,6 +54,12 @@ const NETSTAT_MAX_AGE_MS = 3_000;
 
 const LOOPBACK_REGEXP = /^(127(\.[0-9]{1,3}){3}|::1|0\.0\.0\.0|::)$/;
 
+/** Nobody has to ask which addresses are ours. */
+const LOCAL_REGEXP = /^(127(\.[0-9]{1,3}){3}|::1|localhost)$/i;
+
+/** Where rows are read to, again and again. */
+let rows = Buffer.alloc(4 * PROC_READ_BYTES);
+
 /** As {@linkcode portStates}, of one address. */
 export async function portState(address: PortAddress): Promise<PortState> {
   const [state = "unknown"] = await portStates([address]);
@@ -52,11 +71,15 @@ export async function portState(address: PortAddress): Promise<PortState> {
  * without connecting to any: a connection would be a line in a service's log.
  * Asks the operating system once, however many there are. An address of
  * another computer, or a name other than `localhost`, is `unknown`.
+ *
+ * @param listeners Who reads the kernel's tables, on Linux.
  */
 export async function portStates(
   addresses: readonly PortAddress[],
+  listeners: ProcReader = { read: readProcListeners },
 ): Promise<PortState[]> {
-  const own = ownAddresses();
+  const isLocal = addresses.every(({ host }) => LOCAL_REGEXP.test(host));
+  const own = isLocal ? new Set<string>() : ownAddresses();
   const asked = addresses.map(({ host, port }) => ({
     hosts: hostsOf(host).filter((each) => isOwn(each, own)),
     port,
@@ -66,9 +89,12 @@ export async function portStates(
   }
   const isOpen = (table: ListenerTable, { hosts, port }: AskedPort) =>
     hosts.some((host) => isListening(table, host, port));
-  const table = await readTable((soFar) =>
-    asked.every((each) => each.hosts.length === 0 || isOpen(soFar, each))
-  );
+  const ports = new Set(asked.map(({ port }) => port));
+  const isEnough = (soFar: ListenerTable) =>
+    asked.every((each) => each.hosts.length === 0 || isOpen(soFar, each));
+  const table = process.platform === "linux"
+    ? readProcTables(ports, listeners, isEnough)
+    : await readNetstat();
   return asked.map((each) => {
     if (!table || each.hosts.length === 0) return "unknown";
     return isOpen(table, each) ? "open" : "closed";
@@ -84,7 +110,7 @@ interface AskedPort {
 function hostsOf(host: string): string[] {
   // RFC 6761 §6.3: always loopback, of either family.
   if (host.toLowerCase() === "localhost") return ["127.0.0.1", "::1"];
-  return isIP(host) ? [host] : [];
+  return ipFamily(host) !== 0 ? [host] : [];
 }
 
 function isOwn(host: string, own: ReadonlySet<string>): boolean {
@@ -108,13 +134,8 @@ function interfaces(): ReturnType<typeof networkInterfaces> {
   }
 }
 
-/** @param isEnough Whether a part of the table answers what was asked. */
-function readTable(
-  isEnough: (soFar: ListenerTable) => boolean,
-): Promise<ListenerTable | undefined> {
+function readNetstat(): Promise<ListenerTable | undefined> {
   switch (process.platform) {
-    case "linux":
-      return Promise.resolve(readProcTable(isEnough));
     case "darwin":
       return netstatTable(parseDarwinNetstat);
     case "win32":
@@ -124,40 +145,54 @@ function readTable(
   }
 }
 
-function readProcTable(
+/** @param isEnough Whether a part of the table answers what was asked. */
+function readProcTables(
+  ports: ReadonlySet<number>,
+  listeners: ProcReader,
   isEnough: (soFar: ListenerTable) => boolean,
 ): ListenerTable | undefined {
-  const [ipv4Path, ipv6Path] = PROC_PATHS;
-  const ipv4 = readListeners(ipv4Path);
+  const table = listeners.read("tcp", ports);
   // Without a first table, /proc is hidden from us.
-  if (ipv4 === undefined) return undefined;
-  const table = parseProcNetTcp(ipv4);
-  if (isEnough(table)) return table;
+  if (table === undefined || isEnough(table)) return table;
   // Without IPv6 in the kernel there is no second one.
-  const ipv6 = readListeners(ipv6Path) ?? "";
-  return new Set([...table, ...parseProcNetTcp(ipv6)]);
+  return table.union(listeners.read("tcp6", ports) ?? new Set());
+}
+
+/**
+ * Returns who listens at one of `ports`, of one of the kernel's tables;
+ * undefined if there is none.
+ */
+export function readProcListeners(
+  name: ProcTable,
+  ports: ReadonlySet<number>,
+): ListenerTable | undefined {
+  const rows = readListeners(PROC_PATHS[name]);
+  return rows && procListeners(rows, ports);
 }
 
 /**
  * Returns the first rows of a table, up to one that is no listener or
- * PROC_MAX_BYTES; undefined if there is no table to be read.
+ * PROC_MAX_BYTES; undefined if there is no table to be read. They are good
+ * until the next are read, which go to the same place.
  *
  * In one go: a thread for it would cost more than it takes, which is 0.1 ms,
  * or 2 ms for a table without connections where there is room for many.
  */
-function readListeners(path: string): string | undefined {
+function readListeners(path: string): Buffer | undefined {
   let file: number | undefined;
   try {
     file = openSync(path, "r");
-    const buffer = Buffer.alloc(PROC_READ_BYTES);
-    let text = "";
-    while (text.length < PROC_MAX_BYTES && !endsListeners(text)) {
-      const size = readSync(file, buffer);
-      text += buffer.toString("latin1", 0, size);
+    let size = 0;
+    while (size < PROC_MAX_BYTES && !endsListeners(rows.subarray(0, size))) {
+      if (size + PROC_READ_BYTES > rows.length) {
+        rows = Buffer.concat([rows], rows.length * 2);
+      }
+      const count = readSync(file, rows, size, PROC_READ_BYTES, null);
+      size += count;
       // Nothing comes after it, and to see that costs as much again.
-      if (size < PROC_READ_BYTES) break;
+      if (count < PROC_READ_BYTES) break;
     }
-    return text;
+    return rows.subarray(0, size);
   } catch {
     return undefined; // Told to the caller as `unknown`.
   } finally {
@@ -180,15 +215,17 @@ function netstatTable(
   return cached.table;
 }
 
-function runNetstat(
+async function runNetstat(
   parse: (text: string) => ListenerTable,
 ): Promise<ListenerTable | undefined> {
+  // Here, since Linux has no need of it.
+  const { execFile } = await import("node:child_process");
   const options = {
     timeout: NETSTAT_TIMEOUT_MS,
     maxBuffer: NETSTAT_MAX_BYTES,
     windowsHide: true,
   };
-  return new Promise((resolve) => {
+  return await new Promise((resolve) => {
     execFile("netstat", ["-an"], options, (error, stdout) => {
       resolve(error ? undefined : parse(stdout));
     });

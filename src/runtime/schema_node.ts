@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import * as z from "zod/mini";
 
 interface Known {
   /** The value may be shown to nobody, and repeated nowhere. */
@@ -25,7 +25,8 @@ export type SchemaNode =
 /**
  * Returns the shape of `schema`. The only reader of zod's inside.
  *
- * `.meta({ secret: true, example: "key = value" })` on a field says the rest.
+ * `z.meta({ secret: true, example: "key = value" })` among a field's checks
+ * says the rest.
  *
  * @throws {TypeError} If the schema holds what no configuration needs.
  */
@@ -35,7 +36,7 @@ export function schemaNode(schema: z.core.$ZodType): SchemaNode {
 
 function nodeOf(schema: z.core.$ZodType, outside: Known): SchemaNode {
   const { def } = (schema as z.core.$ZodTypes)._zod;
-  const known = knownOf(schema as z.ZodType, outside);
+  const known = knownOf(schema, outside);
   switch (def.type) {
     case "optional":
     case "default":
@@ -72,8 +73,8 @@ function keysOf(
   return new Map(entries);
 }
 
-function knownOf(schema: z.ZodType, outside: Known): Known {
-  const { secret, example } = { ...schema.meta() };
+function knownOf(schema: z.core.$ZodType, outside: Known): Known {
+  const { secret, example } = { ...z.globalRegistry.get(schema) };
   return {
     isSecret: outside.isSecret || secret === true,
     example: typeof example === "string" ? example : outside.example,

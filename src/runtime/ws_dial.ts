@@ -6,7 +6,7 @@ import {
 } from "../protocol/limits.ts";
 import { answerFault } from "../transport/answer_fault.ts";
 import type { Link } from "../transport/link.ts";
-import { dialFault } from "./dial_fault.ts";
+import { dialFault, type DialTarget } from "./dial_fault.ts";
 import { readJsonAnswer } from "./json_answer.ts";
 import { WsLink } from "./ws_link.ts";
 
@@ -73,22 +73,31 @@ export async function dialWebSocket(
     socket.terminate();
   }
 
-  socket.on("error", (error) => fail(dialFault(error, target)));
+  socket.on("error", (error) => fail(handshakeFault(error, target)));
   socket.on("unexpected-response", (_request, response) => {
     void readJsonAnswer(response).then((answer) =>
       fail(answerFault(answer, request.url))
     );
-  });
-  // Here, because `ws` too refuses another one, but by an error without a code.
-  socket.on("upgrade", (response) => {
-    const selected = response.headers["sec-websocket-protocol"];
-    if (selected !== request.subprotocol) fail(subprotocolRefused());
   });
   socket.on("open", () => {
     settle();
     resolve(new WsLink(socket, new URL(request.url).host));
   });
   return await promise;
+}
+
+/**
+ * Returns what ended a handshake. Whatever fails on the way has a code, but a
+ * proxy's refusal; what has none is an answer that accepts (101) and is not
+ * one to our question: above all, no subprotocol was selected, or another.
+ *
+ * By a hearer of `upgrade` it would be told as well, for 1.2 MB of memory: it
+ * is handed a response, which brings `node:http` along.
+ */
+function handshakeFault(error: Error, target: DialTarget): Fault {
+  const fault = dialFault(error, target);
+  const isExplained = "code" in error || fault.code === "proxyRefused";
+  return isExplained ? fault : subprotocolRefused();
 }
 
 function subprotocolRefused(): Fault {

@@ -1,4 +1,5 @@
 import { DER_TAGS, type DerElement, DerReader } from "./der.ts";
+import { readDerTime } from "./der_time.ts";
 
 /** What names one certificate among all (RFC 5280 §4.1.2.2). */
 export interface CertificateId {
@@ -19,6 +20,41 @@ export function readCertificateId(raw: Uint8Array): CertificateId {
   fields.read(DER_TAGS.sequence); // signature algorithm
   const issuer = fields.read(DER_TAGS.sequence);
   return { issuerKey: nameKey(issuer), serialKey: serialKey(serial) };
+}
+
+/** From when until when a certificate may be used; ms since 1970. */
+export interface Validity {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+/** Reads the dates of a certificate in DER. @throws {Error} if it is none. */
+export function readValidity(raw: Uint8Array): Validity {
+  const fields = readTbsCertificate(raw);
+  fields.read(DER_TAGS.integer); // serial number
+  fields.read(DER_TAGS.sequence); // signature algorithm
+  fields.read(DER_TAGS.sequence); // issuer
+  const validity = fields.enter(DER_TAGS.sequence);
+  const notBeforeMs = readDerTime(validity);
+  return { notBeforeMs, notAfterMs: readDerTime(validity) };
+}
+
+/**
+ * Returns the bits of a certificate's public key: of RSA a sequence of modulus
+ * and exponent, of a curve the point (RFC 5280 §4.1.2.7).
+ *
+ * @throws {Error} if it is no certificate.
+ */
+export function readPublicKeyBits(raw: Uint8Array): Uint8Array {
+  const fields = readTbsCertificate(raw);
+  fields.read(DER_TAGS.integer); // serial number
+  fields.read(DER_TAGS.sequence); // signature algorithm
+  fields.read(DER_TAGS.sequence); // issuer
+  fields.read(DER_TAGS.sequence); // validity
+  fields.read(DER_TAGS.sequence); // subject
+  const keyInfo = fields.enter(DER_TAGS.sequence);
+  keyInfo.read(DER_TAGS.sequence); // algorithm
+  return keyInfo.read(DER_TAGS.bitString).content.subarray(1);
 }
 
 /**

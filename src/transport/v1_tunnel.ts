@@ -87,7 +87,8 @@ export class V1Tunnel implements ByteSocket {
   write(chunk: Uint8Array): boolean {
     // As with a TCP peer that has closed: it is lost, and nobody waits for it.
     if (this.#state !== "open") return this.#isClosedByPeer;
-    this.#isFull = !this.#carrier.sendData(this.id, chunk);
+    // Whoever was told to wait does so until it is told to go on.
+    if (!this.#carrier.sendData(this.id, chunk)) this.#isFull = true;
     return !this.#isFull;
   }
 

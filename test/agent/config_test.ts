@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import {
   type AgentConfig,
   agentConfig,
-  agentConfigSchema,
   type AgentDefaults,
 } from "../../src/agent/config.ts";
+import { agentConfigSchema } from "../../src/agent/config_schema.ts";
 import type { Discovered } from "../../src/agent/discover.ts";
 import { EXEC_ALLOW_DEFAULT } from "../../src/agent/exec.ts";
 import { ConfigFolder } from "../support/config_folder.ts";

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { agentConfig, agentConfigSchema } from "../../src/agent/config.ts";
+import { agentConfig } from "../../src/agent/config.ts";
+import { agentConfigSchema } from "../../src/agent/config_schema.ts";
 import {
   discoveredByRoot,
   handedFacts,

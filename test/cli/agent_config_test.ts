@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { agentConfigSchema } from "../../src/agent/config.ts";
+import { agentConfigSchema } from "../../src/agent/config_schema.ts";
 import { wantedBy } from "../../src/cli/agent_config.ts";
 
 /** Which of the two commands of migasfree a file makes necessary. */

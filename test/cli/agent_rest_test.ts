@@ -17,6 +17,8 @@ function resting() {
     clock,
     allowJit: () => void done.push("allowJit"),
     spareJit: () => void done.push("spareJit"),
+    holdBallast: () => void done.push("holdBallast"),
+    dropBallast: () => void done.push("dropBallast"),
     shrinkHeap: () => void done.push("shrinkHeap"),
     giveBackPages: () => void done.push("giveBackPages"),
   });
@@ -29,21 +31,26 @@ test("AgentRest makes an agent small some seconds after its start, once", async 
   rest.show({ tunnels: [] });
   expect(done).toEqual([]);
   await clock.advance(1);
-  expect(done).toEqual(["spareJit", "shrinkHeap"]);
+  expect(done).toEqual(["spareJit", "dropBallast", "shrinkHeap"]);
   await clock.advance(1_000);
-  expect(done).toEqual(["spareJit", "shrinkHeap", "giveBackPages"]);
+  expect(done).toEqual([
+    "spareJit",
+    "dropBallast",
+    "shrinkHeap",
+    "giveBackPages",
+  ]);
   await clock.advance(86_400_000);
   rest.show({ tunnels: [] });
-  expect(done.length).toBe(3);
+  expect(done.length).toBe(4);
 });
 
 test("AgentRest lets code be compiled as soon as there is a tunnel", async () => {
   const { clock, done, rest } = resting();
   rest.show({ tunnels: [TUNNEL] });
-  expect(done).toEqual(["allowJit"]);
+  expect(done).toEqual(["allowJit", "holdBallast"]);
   rest.show({ tunnels: [TUNNEL, { ...TUNNEL, id: "t2" }] });
   await clock.advance(86_400_000);
-  expect(done).toEqual(["allowJit"]);
+  expect(done).toEqual(["allowJit", "holdBallast"]);
 });
 
 test("AgentRest rests again after the last tunnel, unless one comes before", async () => {
@@ -53,11 +60,17 @@ test("AgentRest rests again after the last tunnel, unless one comes before", asy
   await clock.advance(5_000);
   rest.show({ tunnels: [TUNNEL] });
   await clock.advance(10_000);
-  expect(done).toEqual(["allowJit", "allowJit"]);
+  expect(done).toEqual(["allowJit", "holdBallast", "allowJit", "holdBallast"]);
   rest.show({ tunnels: [] });
   await clock.advance(10_000);
   rest.show({ tunnels: [TUNNEL] });
   await clock.advance(10_000);
   await settle();
-  expect(done.slice(2)).toEqual(["spareJit", "shrinkHeap", "allowJit"]);
+  expect(done.slice(4)).toEqual([
+    "spareJit",
+    "dropBallast",
+    "shrinkHeap",
+    "allowJit",
+    "holdBallast",
+  ]);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { agentConfig, agentConfigSchema } from "../../src/agent/config.ts";
+import { agentConfig } from "../../src/agent/config.ts";
+import { agentConfigSchema } from "../../src/agent/config_schema.ts";
 import type { CompleteAgentConfig } from "../../src/cli/agent_config.ts";
 import { awaitAgentConfig } from "../../src/cli/await_agent_config.ts";
 import { Fault } from "../../src/protocol/fault.ts";

@@ -1,10 +1,7 @@
 import { expect, test } from "bun:test";
-import { z } from "zod";
-import {
-  agentConfig,
-  agentConfigSchema,
-  agentPlaces,
-} from "../../src/agent/config.ts";
+import * as z from "zod/mini";
+import { agentConfig, agentPlaces } from "../../src/agent/config.ts";
+import { agentConfigSchema } from "../../src/agent/config_schema.ts";
 import {
   gatewayConfig,
   gatewayConfigSchema,
@@ -19,7 +16,7 @@ const operations = await Bun.file(new URL("docs/OPERATIONS.md", ROOT)).text();
 /** A key of a configuration, as its schema has it. */
 interface Key {
   readonly path: readonly string[];
-  readonly field: z.ZodType;
+  readonly field: z.ZodMiniType;
 }
 
 const AGENT = {
@@ -39,7 +36,7 @@ for (
   test(`OPERATIONS.md has every key of ${file} with its variable, and no other`, () => {
     const told = rows.map((row) => [row[0], row[4]]);
     const known = keys.map(({ path, field }) => {
-      const last = bare(field) instanceof z.ZodRecord ? ["NAME"] : [];
+      const last = bare(field) instanceof z.ZodMiniRecord ? ["NAME"] : [];
       const name = environmentName(prefix, [...path, ...last]);
       return [path.join("."), name];
     });
@@ -121,28 +118,35 @@ function expectDefaults(
 }
 
 /** All keys that hold a value, tables opened. */
-function keysOf(schema: z.ZodType, path: readonly string[] = []): Key[] {
+function keysOf(schema: z.ZodMiniType, path: readonly string[] = []): Key[] {
   const table = bare(schema);
-  if (!(table instanceof z.ZodObject)) return [{ path, field: schema }];
-  return Object.entries<z.ZodType>(table.shape)
+  if (!(table instanceof z.ZodMiniObject)) return [{ path, field: schema }];
+  return Object.entries(table.shape as Record<string, z.ZodMiniType>)
     .flatMap(([key, field]) => keysOf(field, [...path, key]));
 }
 
 /** Without what says whether it must be there. */
-function bare(schema: z.ZodType): z.ZodType {
-  const { innerType } = schema.def as { innerType?: z.ZodType };
+function bare(schema: z.ZodMiniType): z.ZodMiniType {
+  const { innerType } = schema.def as { innerType?: z.ZodMiniType };
   return innerType === undefined ? schema : bare(innerType);
 }
 
 /** Undefined: words say it better. */
-function typeOf(field: z.ZodType): string | undefined {
-  if (field instanceof z.ZodBoolean) return "boolean";
-  if (field instanceof z.ZodEnum) {
+function typeOf(field: z.ZodMiniType): string | undefined {
+  if (field instanceof z.ZodMiniBoolean) return "boolean";
+  if (field instanceof z.ZodMiniEnum) {
     return field.options.map((option) => JSON.stringify(option)).join(" or ");
   }
-  return field instanceof z.ZodNumber
-    ? `integer, ${field.minValue} to ${field.maxValue}`
+  return field instanceof z.ZodMiniNumber
+    ? `integer, ${boundOf(field, "greater_than")} to ${
+      boundOf(field, "less_than")
+    }`
     : undefined;
+}
+
+function boundOf(field: z.ZodMiniType, name: string): unknown {
+  const checks = field.def.checks?.map(({ _zod }) => _zod.def) ?? [];
+  return Object(checks.findLast(({ check }) => check === name))["value"];
 }
 
 function tomlText(value: unknown): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { agentConfigSchema } from "../../src/agent/config.ts";
+import { agentConfigSchema } from "../../src/agent/config_schema.ts";
 import { checkCommand } from "../../src/agent/exec.ts";
 import { Fault } from "../../src/protocol/fault.ts";
 import { sectionOf } from "./markdown.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { z } from "zod";
+import * as z from "zod/mini";
 import * as control from "../../src/protocol/control.ts";
 import { FAULTS } from "../../src/protocol/fault.ts";
 import * as limits from "../../src/protocol/limits.ts";
@@ -12,12 +12,12 @@ const protocol = await textOf("docs/PROTOCOL.md");
 
 /** Every object schema with a fixed `type` that the two files export. */
 const MESSAGES = [...Object.values(control), ...Object.values(stream)]
-  .filter((value) => value instanceof z.ZodObject)
+  .filter((value) => value instanceof z.ZodMiniObject)
   .flatMap(({ shape }) => {
     const type: unknown = Object.entries(shape)
       .find(([key]) => key === "type")?.[1];
-    return type instanceof z.ZodLiteral
-      ? [{ type: String(type.value), keys: Object.keys(shape) }]
+    return type instanceof z.ZodMiniLiteral
+      ? [{ type: String(type.def.values[0]), keys: Object.keys(shape) }]
       : [];
   });
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { BUILD_TARGETS } from "../../scripts/build_targets.ts";
-import { agentConfigSchema } from "../../src/agent/config.ts";
+import { agentConfigSchema } from "../../src/agent/config_schema.ts";
 import { gatewayConfigSchema } from "../../src/gateway/config.ts";
 import { fencesOf, sectionOf, tableRows } from "./markdown.ts";
 

@@ -1,23 +1,26 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { Fault } from "../../src/protocol/fault.ts";
 import { loadConfig } from "../../src/runtime/config_file.ts";
 import { ConfigFolder } from "../support/config_folder.ts";
 import { rejection } from "../support/rejection.ts";
 
 const schema = z.strictObject({
-  id: z.int().min(1).max(9).meta({ example: "id = 7" }).default(1),
-  ca_file: z.string().optional(),
-  state_dir: z.string().optional(),
-  status_socket: z.string().optional(),
-  motto: z.string().optional(),
-  services: z.record(z.string(), z.string()).default({ ssh: "default" }),
-  tls: z.strictObject({
-    cert_file: z.string().optional(),
-    crl_files: z.array(z.string()).default([]),
-  }).optional(),
+  id: z._default(
+    z.int().check(z.minimum(1), z.maximum(9), z.meta({ example: "id = 7" })),
+    1,
+  ),
+  ca_file: z.optional(z.string()),
+  state_dir: z.optional(z.string()),
+  status_socket: z.optional(z.string()),
+  motto: z.optional(z.string()),
+  services: z._default(z.record(z.string(), z.string()), { ssh: "default" }),
+  tls: z.optional(z.strictObject({
+    cert_file: z.optional(z.string()),
+    crl_files: z._default(z.array(z.string()), []),
+  })),
 });
 
 function request(file: string | undefined, fileRequired: boolean) {

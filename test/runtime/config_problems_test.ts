@@ -1,26 +1,31 @@
 import { expect, test } from "bun:test";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { ConfigFolder } from "../support/config_folder.ts";
 
-const addressSchema = z.string().regex(/:/, { error: "host:port" });
+const addressSchema = z.string().check(z.regex(/:/, { error: "host:port" }));
 
 const schema = z.strictObject({
-  id: z.int().min(1).max(9).meta({ example: "id = 7" }),
-  name: z.string().min(2).max(4).optional(),
-  format: z.enum(["text", "json"]).optional(),
-  loud: z.boolean().optional(),
-  gateway: z.string().startsWith("wss://", { error: "a wss:// URL" })
-    .optional(),
-  proxy: z.string().startsWith("http://", { error: "an http:// URL" })
-    .meta({ secret: true }).optional(),
-  services: z.record(
-    z.string().regex(/^[a-z]+$/, { error: "lower-case letters" }),
+  id: z.int().check(z.minimum(1), z.maximum(9), z.meta({ example: "id = 7" })),
+  name: z.optional(z.string().check(z.minLength(2), z.maxLength(4))),
+  format: z.optional(z.enum(["text", "json"])),
+  loud: z.optional(z.boolean()),
+  gateway: z.optional(
+    z.string().check(z.startsWith("wss://", { error: "a wss:// URL" })),
+  ),
+  proxy: z.optional(
+    z.string().check(
+      z.startsWith("http://", { error: "an http:// URL" }),
+      z.meta({ secret: true }),
+    ),
+  ),
+  services: z.optional(z.record(
+    z.string().check(z.regex(/^[a-z]+$/, { error: "lower-case letters" })),
     addressSchema,
-  ).optional(),
-  tls: z.strictObject({
+  )),
+  tls: z.optional(z.strictObject({
     cert_file: z.string(),
-    crl_files: z.array(z.string()).min(1).optional(),
-  }).optional(),
+    crl_files: z.optional(z.array(z.string()).check(z.minLength(1))),
+  })),
 });
 
 /** The sentence after the file's name, and the hint. */

@@ -3,9 +3,16 @@ import {
   endsListeners,
   isListening,
   parseDarwinNetstat,
-  parseProcNetTcp,
   parseWindowsNetstat,
+  procListeners,
 } from "../../src/runtime/listener_table.ts";
+
+/** All that the tables below have, and some that they have not. */
+const PORTS = new Set([22, 80, 81, 443, 631, 3306, 3389, 5900, 8080, 65_535]);
+
+function ends(text: string): boolean {
+  return endsListeners(Buffer.from(text));
+}
 
 const PROC_TCP = `\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -66,8 +73,8 @@ function check(table: ReadonlySet<string>, rows: readonly Row[]): void {
   expect(found).toEqual([...rows]);
 }
 
-test("parseProcNetTcp() finds who listens on IPv4", () => {
-  const table = parseProcNetTcp(PROC_TCP);
+test("procListeners() finds who listens on IPv4", () => {
+  const table = procListeners(Buffer.from(PROC_TCP), PORTS);
   expect(table.size).toBe(3);
   check(table, [
     ["127.0.0.1", 5900, true],
@@ -87,17 +94,17 @@ test("endsListeners() is true from the first row that is no listener's on", () =
   const beginnings = rows.map((_row, index) =>
     rows.slice(0, index + 1).map((row) => `${row}\n`).join("")
   );
-  expect(beginnings.map(endsListeners))
+  expect(beginnings.map(ends))
     .toEqual([false, false, false, false, true, true]);
   // What a read has cut is no row yet.
-  expect(endsListeners(beginnings[3] + (rows[4] ?? ""))).toBe(false);
-  expect(endsListeners("")).toBe(false);
+  expect(ends(beginnings[3] + (rows[4] ?? ""))).toBe(false);
+  expect(ends("")).toBe(false);
   const asking = rows[4]?.replace(" 01 ", " 03 ");
-  expect(endsListeners(`${beginnings[2]}${asking}\n`)).toBe(false);
+  expect(ends(`${beginnings[2]}${asking}\n`)).toBe(false);
 });
 
-test("parseProcNetTcp() finds who listens on IPv6, and on IPv4 that way", () => {
-  const table = parseProcNetTcp(PROC_TCP6);
+test("procListeners() finds who listens on IPv6, and on IPv4 that way", () => {
+  const table = procListeners(Buffer.from(PROC_TCP6), PORTS);
   expect(table.size).toBe(4);
   check(table, [
     ["127.0.0.1", 8080, true],
@@ -158,7 +165,8 @@ test("The parsers pass over what is no table", () => {
     "tcp4 0 0 . *.* LISTEN",
     "x".repeat(100_000),
   ].join("\n");
-  const sizes = [parseProcNetTcp, parseDarwinNetstat, parseWindowsNetstat]
+  const sizes = [parseDarwinNetstat, parseWindowsNetstat]
     .map((parse) => parse(noise).size);
+  sizes.push(procListeners(Buffer.from(noise), PORTS).size);
   expect(sizes).toEqual([0, 0, 0]);
 });

@@ -1,5 +1,8 @@
-import { expect } from "bun:test";
-import { networkAddresses } from "../../src/runtime/network_addresses.ts";
+import { expect, test } from "bun:test";
+import {
+  networkAddresses,
+  watchNetworkAddresses,
+} from "../../src/runtime/network_addresses.ts";
 import { runChild } from "../support/child.ts";
 import { networkMissing } from "../support/network.ts";
 import { testUnless } from "../support/test_unless.ts";
@@ -30,3 +33,19 @@ testUnless(networkMissing())(
     }
   },
 );
+
+test("watchNetworkAddresses() asks every other time, or each time of who is in a hurry", () => {
+  let nowMs = 0;
+  let askCount = 0;
+  const watch = watchNetworkAddresses(() => nowMs, () => `${++askCount}`);
+  const at = (times: readonly number[]) =>
+    times.map((timeMs) => {
+      nowMs = timeMs;
+      return watch();
+    });
+  expect(at([0, 1_500, 3_000, 4_500, 6_000, 7_501]))
+    .toEqual(["1", "1", "2", "2", "3", "3"]);
+  expect(at([8_001, 8_501, 9_001, 10_001])).toEqual(["4", "5", "6", "7"]);
+  // It has slept.
+  expect(at([60_000, 61_500])).toEqual(["8", "8"]);
+});

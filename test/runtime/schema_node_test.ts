@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { z } from "zod";
+import * as z from "zod/mini";
 import {
   nodeAt,
   type SchemaNode,
@@ -7,14 +7,19 @@ import {
 } from "../../src/runtime/schema_node.ts";
 
 const schema = z.strictObject({
-  port: z.int().min(1).default(22),
-  name: z.string().refine((text) => text !== "").optional(),
-  format: z.enum(["text", "json"]).default("text"),
-  loud: z.boolean().prefault(false).readonly(),
-  proxy: z.string().meta({ secret: true, example: "proxy = x" }).optional(),
-  services: z.record(z.string(), z.string().transform((text) => [text])),
-  tls: z.strictObject({ files: z.array(z.string()) }).optional(),
-}).superRefine(() => undefined);
+  port: z._default(z.int().check(z.minimum(1)), 22),
+  name: z.optional(z.string().check(z.refine((text) => text !== ""))),
+  format: z._default(z.enum(["text", "json"]), "text"),
+  loud: z.readonly(z.prefault(z.boolean(), false)),
+  proxy: z.optional(
+    z.string().check(z.meta({ secret: true, example: "proxy = x" })),
+  ),
+  services: z.record(
+    z.string(),
+    z.pipe(z.string(), z.transform((text) => [text])),
+  ),
+  tls: z.optional(z.strictObject({ files: z.array(z.string()) })),
+}).check(z.superRefine(() => undefined));
 
 function kindAt(...path: PropertyKey[]): SchemaNode["kind"] | undefined {
   return nodeAt(schemaNode(schema), path)?.kind;
@@ -48,7 +53,7 @@ test("schemaNode() takes over what is secret, and the example", () => {
 });
 
 test("schemaNode() holds all that is inside a secret for secret", () => {
-  const list = z.array(z.string()).meta({ secret: true });
+  const list = z.array(z.string()).check(z.meta({ secret: true }));
   expect(nodeAt(schemaNode(z.strictObject({ list })), ["list", 0]))
     .toEqual({ kind: "text", isSecret: true, example: undefined });
 });

@@ -3,7 +3,8 @@ import { chmod, lstat, stat, writeFile } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { Fault } from "../../src/protocol/fault.ts";
-import { askStatus, serveStatus } from "../../src/runtime/status_socket.ts";
+import { askStatus } from "../../src/runtime/ask_status.ts";
+import { serveStatus } from "../../src/runtime/status_socket.ts";
 import { rejection } from "../support/rejection.ts";
 import { makeTemporaryDir } from "../support/temporary_dir.ts";
 import { testUnless } from "../support/test_unless.ts";
@@ -70,6 +71,18 @@ test("serveStatus() answers many at once", async () => {
     Array.from({ length: 8 }, () => askStatus(place.path, ASK_TIMEOUT_MS)),
   );
   expect(asked.every((state) => state === long)).toBe(true);
+});
+
+test("serveStatus() answers who has already said that it will say nothing", async () => {
+  await using place = await folder();
+  await using _server = await serveStatus(place.path, () => "well");
+  const heard = Promise.withResolvers<string>();
+  let text = "";
+  const socket = connect({ path: place.path, allowHalfOpen: true });
+  socket.on("data", (chunk: Buffer) => text += chunk.toString());
+  socket.once("end", () => heard.resolve(text));
+  socket.end();
+  expect(await heard.promise).toBe('{"state":"well"}');
 });
 
 test("askStatus() says that no agent runs, and how to start it", async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { DER_TAGS, DerReader } from "../../src/runtime/der.ts";
 import { decodePem } from "../../src/runtime/pem.ts";
@@ -11,6 +12,7 @@ import {
   nameKey,
   readCertificateId,
   readSubjectKey,
+  readValidity,
   serialKey,
 } from "../../src/runtime/x509_fields.ts";
 import { loadX509Library } from "../../src/runtime/x509_library.ts";
@@ -103,4 +105,15 @@ test("isRevoked() knows a certificate that writes its issuer otherwise than the 
   await writeFile(pki.crlFile, await pki.authority.createCrl([]));
   const empty = await loadRevocationList([pki.crlFile], pki.caPem);
   expect(empty.isRevoked(new Uint8Array(certificate.rawData))).toBe(false);
+});
+
+test("readValidity() says what node:crypto says", async () => {
+  await using pki = await makeDevPki();
+  const { certPem } = await pki.computer("pc-7");
+  const [raw = new Uint8Array()] = decodePem(certPem, "CERTIFICATE");
+  const { validFromDate, validToDate } = new X509Certificate(certPem);
+  expect(readValidity(raw)).toEqual({
+    notBeforeMs: validFromDate.getTime(),
+    notAfterMs: validToDate.getTime(),
+  });
 });

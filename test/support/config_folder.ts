@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import {
   loadConfig,
   type LoadedConfig,
@@ -30,7 +30,7 @@ export class ConfigFolder implements AsyncDisposable {
   }
 
   /** Writes `toml` and reads it as a configuration called "test settings". */
-  async load<S extends z.ZodObject>(
+  async load<S extends z.ZodMiniObject>(
     schema: S,
     toml: string | Uint8Array,
     env: Record<string, string> = {},
@@ -48,7 +48,7 @@ export class ConfigFolder implements AsyncDisposable {
 
   /** As {@linkcode load}; returns what is wrong, with the path as FILE. */
   async fault(
-    schema: z.ZodObject,
+    schema: z.ZodMiniObject,
     toml: string | Uint8Array,
     env: Record<string, string> = {},
   ): Promise<{ code: string; message: string; hint: string | undefined }> {

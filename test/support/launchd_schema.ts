@@ -1,41 +1,42 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
-const absolute = z.string().startsWith("/");
-const seconds = z.int().positive();
+const absolute = z.string().check(z.startsWith("/"));
+const seconds = z.int().check(z.positive());
 
 /**
  * Keys of launchd.plist(5) and their types, as far as a daemon of ours may
  * use them; an unknown key, which launchd would pass over, is an error.
  */
 export const launchdSchema = z.strictObject({
-  Label: z.string().regex(/^[a-z][a-z.]+$/),
+  Label: z.string().check(z.regex(/^[a-z][a-z.]+$/)),
   ProgramArguments: z.tuple([absolute], z.string()),
-  UserName: z.string().optional(),
-  GroupName: z.string().optional(),
-  InitGroups: z.boolean().optional(),
-  RunAtLoad: z.boolean().optional(),
-  KeepAlive: z.union([
+  UserName: z.optional(z.string()),
+  GroupName: z.optional(z.string()),
+  InitGroups: z.optional(z.boolean()),
+  RunAtLoad: z.optional(z.boolean()),
+  KeepAlive: z.optional(z.union([
     z.boolean(),
     z.strictObject({
-      SuccessfulExit: z.boolean().optional(),
-      Crashed: z.boolean().optional(),
+      SuccessfulExit: z.optional(z.boolean()),
+      Crashed: z.optional(z.boolean()),
     }),
-  ]).optional(),
+  ])),
   // Less than its 10 s launchd does not take.
-  ThrottleInterval: z.int().min(10).optional(),
-  ExitTimeOut: seconds.optional(),
-  StartInterval: seconds.optional(),
-  WatchPaths: z.array(absolute).optional(),
-  WorkingDirectory: absolute.optional(),
-  StandardOutPath: absolute.optional(),
-  StandardErrorPath: absolute.optional(),
-  EnvironmentVariables: z.record(z.string(), z.string()).optional(),
-  ProcessType: z.enum(["Background", "Standard", "Adaptive", "Interactive"])
-    .optional(),
+  ThrottleInterval: z.optional(z.int().check(z.minimum(10))),
+  ExitTimeOut: z.optional(seconds),
+  StartInterval: z.optional(seconds),
+  WatchPaths: z.optional(z.array(absolute)),
+  WorkingDirectory: z.optional(absolute),
+  StandardOutPath: z.optional(absolute),
+  StandardErrorPath: z.optional(absolute),
+  EnvironmentVariables: z.optional(z.record(z.string(), z.string())),
+  ProcessType: z.optional(
+    z.enum(["Background", "Standard", "Adaptive", "Interactive"]),
+  ),
   // In XML a decimal number.
-  Umask: z.int().min(0).max(0o777).optional(),
-  SoftResourceLimits: z.strictObject({
-    NumberOfFiles: z.int().positive().optional(),
-    Core: z.int().min(0).optional(),
-  }).optional(),
+  Umask: z.optional(z.int().check(z.minimum(0), z.maximum(0o777))),
+  SoftResourceLimits: z.optional(z.strictObject({
+    NumberOfFiles: z.optional(z.int().check(z.positive())),
+    Core: z.optional(z.int().check(z.minimum(0))),
+  })),
 });

@@ -1,0 +1,76 @@
+import type { Clock } from "../base/clock.ts";
+
+/** So many agents leave garbage that is worth a collection: some 3 MB. */
+const MANY_COUNT = 128;
+
+/** When nobody has come for so long, what coming took is not used soon. */
+const REST_AFTER_MS = 5_000;
+
+const SHRINK_MS = 1_000;
+
+export interface GatewayRestPorts {
+  readonly clock: Clock;
+  /** Garbage may gather while streams flow, or not. */
+  readonly holdBallast: () => void;
+  readonly dropBallast: () => void;
+  /** Begins to, beside what else is done. */
+  readonly collectGarbage: () => void;
+  /** Begins to; everything else waits some 20 ms. */
+  readonly shrinkHeap: () => void;
+  readonly giveBackPages: () => void;
+}
+
+/**
+ * Keeps a gateway small to which many agents come at once. What stays of each
+ * is little, but lies between what its coming took, and the blocks of memory
+ * in which it lies stay: fewer, if that is collected in between.
+ */
+export class GatewayRest {
+  readonly #ports: GatewayRestPorts;
+  #cameCount = 0;
+  /** Of them, before the heap was shrunk the last time. */
+  #restedCount = 0;
+  #isCarrying = false;
+
+  constructor(ports: GatewayRestPorts) {
+    this.#ports = ports;
+  }
+
+  /** An agent is online that was not. */
+  agentCame(): void {
+    this.#cameCount++;
+    if (this.#cameCount % MANY_COUNT === 0) this.#ports.collectGarbage();
+  }
+
+  /** A tunnel is open that was not. */
+  tunnelOpened(): void {
+    this.#isCarrying = true;
+    this.#ports.holdBallast();
+  }
+
+  /**
+   * Shrinks the heap after many have come, when no more do. Not while a tunnel
+   * is open, whose code would be dropped.
+   *
+   * @throws `signal.reason`
+   */
+  async run(
+    gateway: { readonly tunnelCount: number },
+    signal: AbortSignal,
+  ): Promise<never> {
+    for (;;) {
+      const cameCount = this.#cameCount;
+      await this.#ports.clock.sleep(REST_AFTER_MS, signal);
+      if (gateway.tunnelCount > 0) continue;
+      if (this.#isCarrying) this.#ports.dropBallast();
+      this.#isCarrying = false;
+      const isQuiet = cameCount === this.#cameCount;
+      if (!isQuiet || cameCount - this.#restedCount < MANY_COUNT) continue;
+      this.#restedCount = cameCount;
+      this.#ports.shrinkHeap();
+      // Shrinking itself touches what is given back.
+      await this.#ports.clock.sleep(SHRINK_MS, signal);
+      this.#ports.giveBackPages();
+    }
+  }
+}
