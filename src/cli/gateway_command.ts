@@ -66,22 +66,11 @@ export async function runGateway(
   const { site, store } = parts;
   const never = new AbortController().signal;
   await using scope = new Scope(never);
-  const rest = new GatewayRest({
-    clock: bunClock,
-    holdBallast,
-    dropBallast,
-    collectGarbage,
-    shrinkHeap,
-    giveBackPages,
-  });
+  const rest = openRest();
   const { gateway, metrics } = makeGateway(
     config,
     identity,
-    {
-      ...parts,
-      agentCame: () => rest.agentCame(),
-      tunnelOpened: () => rest.tunnelOpened(),
-    },
+    { ...parts, ...rest.ears },
     log,
     scope,
   );
@@ -156,6 +145,17 @@ function startGateway(
       signal,
     )
   );
+}
+
+function openRest(): GatewayRest {
+  return new GatewayRest({
+    clock: bunClock,
+    holdBallast,
+    dropBallast,
+    collectGarbage,
+    shrinkHeap,
+    giveBackPages,
+  });
 }
 
 function makeGateway(

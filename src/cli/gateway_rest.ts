@@ -36,6 +36,14 @@ export class GatewayRest {
     this.#ports = ports;
   }
 
+  /** What a gateway is to tell it. */
+  get ears(): { agentCame: () => void; tunnelOpened: () => void } {
+    return {
+      agentCame: () => this.agentCame(),
+      tunnelOpened: () => this.tunnelOpened(),
+    };
+  }
+
   /** An agent is online that was not. */
   agentCame(): void {
     this.#cameCount++;
