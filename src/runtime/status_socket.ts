@@ -58,6 +58,9 @@ class Caller {
   readonly #onGone: () => void;
   #rest = new Uint8Array();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isTold = false;
+  /** It has said all it has to say. */
+  #hasEnded = false;
   #isGone = false;
 
   constructor(socket: CallerSocket, onGone: () => void) {
@@ -68,6 +71,7 @@ class Caller {
 
   tell(text: string): void {
     if (this.#isGone) return;
+    this.#isTold = true;
     const cut = () => this.#socket.terminate();
     this.#timer = setTimeout(cut, HEAR_TIMEOUT_MS);
     this.#rest = new TextEncoder().encode(text);
@@ -75,18 +79,28 @@ class Caller {
   }
 
   turnAway(): void {
-    this.#socket.write(TOO_MANY_TEXT);
-    this.#socket.end();
+    this.tell(TOO_MANY_TEXT);
   }
 
-  /** Writes as much as is taken, and hangs up after the last of it. */
+  /** Writes as much as is taken, and ends after the last of it. */
   drain(): void {
-    if (this.#timer === undefined) return;
+    if (!this.#isTold) return;
     const count = this.#socket.write(this.#rest);
     // Whoever hangs up early knows it.
     if (count < 0) return;
     this.#rest = this.#rest.subarray(count);
-    if (this.#rest.length === 0) this.#socket.end();
+    if (this.#rest.length === 0) this.#hangUp();
+  }
+
+  ended(): void {
+    this.#hasEnded = true;
+    if (this.#isTold && this.#rest.length === 0) this.#hangUp();
+  }
+
+  /** Not both directions at once: the other side could see a reset. */
+  #hangUp(): void {
+    if (this.#hasEnded) this.#socket.end();
+    else this.#socket.shutdown();
   }
 
   gone(): void {
@@ -107,6 +121,7 @@ function listen(path: string, opened: (socket: CallerSocket) => void) {
       // What is said here is nobody's business.
       data: () => undefined,
       drain: ({ data }: CallerSocket) => data.caller?.drain(),
+      end: ({ data }: CallerSocket) => data.caller?.ended(),
       close: ({ data }: CallerSocket) => data.caller?.gone(),
       // It is closed as well.
       error: () => undefined,

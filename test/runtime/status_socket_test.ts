@@ -73,6 +73,25 @@ test("serveStatus() answers many at once", async () => {
   expect(asked.every((state) => state === long)).toBe(true);
 });
 
+/** Asks again and again, in a process of its own, and says what it hears. */
+const ASKER = `
+  const [, path, source] = process.argv;
+  const { askStatus } = await import(source);
+  for (let i = 0; i < 40; i++) {
+    const state = await askStatus(path, ${ASK_TIMEOUT_MS}).catch(String);
+    console.log(state);
+  }
+`;
+
+test("serveStatus() is heard whole by another process, each time", async () => {
+  await using place = await folder();
+  await using _server = await serveStatus(place.path, () => "well");
+  const source = join(import.meta.dir, "../../src/runtime/ask_status.ts");
+  const asker = Bun.spawn([process.execPath, "-e", ASKER, place.path, source]);
+  const heard = await new Response(asker.stdout).text();
+  expect(heard).toBe("well\n".repeat(40));
+}, 30_000);
+
 test("serveStatus() answers who has already said that it will say nothing", async () => {
   await using place = await folder();
   await using _server = await serveStatus(place.path, () => "well");
