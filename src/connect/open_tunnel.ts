@@ -102,9 +102,11 @@ async function runOver(
   const reopen = {
     dial: (signal: AbortSignal) => dialConnect(target, ports, signal),
     random: ports.random,
+    leftAtMs: () => ports.site.leftAtMs,
   };
   const streamPorts = { ...ports, joined, resume, reopen, isScouting: true };
   const result = await runStream(socket, link, streamPorts, signal);
   if (result.fault) throw result.fault;
+  ports.site.leftAtMs = ports.clock.now();
   return result;
 }

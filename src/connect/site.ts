@@ -48,6 +48,8 @@ export class Site {
   isOld: boolean | undefined;
   /** Device => where the manager says that its agent is. */
   readonly relays = new Map<number, string>();
+  /** When the last tunnel ended, by the program's clock. */
+  leftAtMs = -Infinity;
 }
 
 /**

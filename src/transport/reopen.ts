@@ -11,6 +11,9 @@ const REOPEN_MS = OPEN_TIMEOUT_MS + 5_000;
 const WAIT_MIN_MS = 100;
 const WAIT_MAX_MS = 1_000;
 
+/** For so long, a place that another tunnel has left may still be counted. */
+const LEAVING_MS = 2_000;
+
 /** How a link can end, or its dial, and the next one be better. */
 const PASSING: readonly FaultCode[] = [
   ...LOST_CODES,
@@ -34,6 +37,11 @@ export interface ReopenPorts {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /**
+   * When, on the stream's clock, the last tunnel of this process ended: where
+   * there are too many, its place may be free only a moment later.
+   */
+  readonly leftAtMs?: (() => number) | undefined;
+  /**
    * For an end whose ticket works once: what `joined` would have given it.
    * If the gateway does not know the ticket any more, the lost link used it.
    */
@@ -46,6 +54,8 @@ export class Reopening {
   readonly #ports: ReopenPorts;
   /** Undefined: no link was lost yet. */
   #endMs: number | undefined;
+  /** Undefined: there was a place so far. */
+  #fullEndMs: number | undefined;
 
   constructor(clock: Clock, ports: ReopenPorts) {
     this.#clock = clock;
@@ -54,6 +64,7 @@ export class Reopening {
 
   /** Returns whether another link may mend how one has ended. */
   mayFollow({ code }: Fault): boolean {
+    if (code === "quotaExceeded") return this.#isLeaving();
     if (this.#endMs === undefined) return PASSING.includes(code);
     // The device may need as long to come back as we do.
     const isPassing = PASSING.includes(code) || code === "deviceOffline";
@@ -69,9 +80,20 @@ export class Reopening {
   /** Dials the next link. @throws {Fault} @throws `signal.reason` */
   async next(signal: AbortSignal): Promise<Link> {
     const { dial, random } = this.#ports;
-    this.#endMs ??= this.#clock.now() + REOPEN_MS;
+    const isLost = this.#fullEndMs === undefined;
+    if (isLost) this.#endMs ??= this.#clock.now() + REOPEN_MS;
+    const endMs = this.#endMs ?? this.#fullEndMs ?? 0;
     await this.#clock.sleep(random() * WAIT_MIN_MS, signal);
-    return await dialPatiently(dial, this.#endMs, random, this.#clock, signal);
+    return await dialPatiently(dial, endMs, random, this.#clock, signal);
+  }
+
+  /** Who has left nothing has nothing to wait for. */
+  #isLeaving(): boolean {
+    const nowMs = this.#clock.now();
+    const leftAtMs = this.#ports.leftAtMs?.() ?? -Infinity;
+    const hasJustLeft = nowMs - leftAtMs < LEAVING_MS;
+    if (hasJustLeft) this.#fullEndMs ??= nowMs + LEAVING_MS;
+    return nowMs < (this.#fullEndMs ?? -Infinity);
   }
 }
 

@@ -2,7 +2,7 @@ import { Fault } from "../../src/protocol/fault.ts";
 import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
 import type { Link } from "../../src/transport/link.ts";
-import type { ReturnTicket } from "../../src/transport/reopen.ts";
+import type { ReopenPorts } from "../../src/transport/reopen.ts";
 import { runStream } from "../../src/transport/stream_link.ts";
 import type { StreamResult } from "../../src/transport/stream_ports.ts";
 import { ManualClock } from "../support/manual_clock.ts";
@@ -69,7 +69,9 @@ export class ResumeSide {
   /** Called for each dial: what the gateway does at once. */
   dialed: (dial: Dial) => void = () => undefined;
   /** Undefined: a link that is lost before it is joined ends the stream. */
-  reopen: { readonly returnTicket?: ReturnTicket } | undefined;
+  reopen:
+    | Pick<ReopenPorts, "leftAtMs" | "returnTicket">
+    | undefined;
   isScouting = false;
   /** Tick only if the test runs them. */
   heartbeats: Heartbeats | undefined;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Fault } from "../../src/protocol/fault.ts";
-import type { ReturnTicket } from "../../src/transport/reopen.ts";
+import type { ReopenPorts } from "../../src/transport/reopen.ts";
 import { abortListenerCount } from "../support/leak_check.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { joinedText, ResumeSide } from "./resume_bench.ts";
@@ -14,8 +14,8 @@ class Bench {
   readonly clock = new ManualClock();
   readonly side = new ResumeSide();
 
-  constructor(returnTicket?: ReturnTicket) {
-    this.side.reopen = returnTicket ? { returnTicket } : {};
+  constructor(reopen: Pick<ReopenPorts, "leftAtMs" | "returnTicket"> = {}) {
+    this.side.reopen = reopen;
     this.side.start(this.clock);
   }
 
@@ -81,7 +81,7 @@ test("an end that is refused before it was joined ends with the reason", async (
     ...[[4416, "serviceRefused"], [4429, "quotaExceeded"]] as const,
   ];
   for (const [close, code] of closes) {
-    const bench = new Bench(RETURN_TICKET);
+    const bench = new Bench({ returnTicket: RETURN_TICKET });
     await bench.end(close);
     expect([bench.side.ending, bench.tokens]).toEqual([code, []]);
     bench.expectReleased();
@@ -119,7 +119,7 @@ test("an end that asks anew waits longer and longer for a gateway that is away",
 });
 
 test("an end whose ticket was used by the link that it lost comes back with its token", async () => {
-  const bench = new Bench(RETURN_TICKET);
+  const bench = new Bench({ returnTicket: RETURN_TICKET });
   await bench.end();
   await bench.accept();
   await bench.end(4412);
@@ -146,7 +146,7 @@ test("an end whose ticket was used by the link that it lost comes back with its 
 });
 
 test("an end waits for the other one no longer than its token says", async () => {
-  const bench = new Bench(RETURN_TICKET);
+  const bench = new Bench({ returnTicket: RETURN_TICKET });
   bench.side.dialed = (dial) => {
     if (dial.token !== ANEW) dial.fail(UNREACHABLE);
   };
@@ -177,4 +177,30 @@ test("an end that is told to stop while it asks anew ends at once", async () => 
       .toEqual(["agentStopping", isAccepted ? [4000] : []]);
     bench.expectReleased();
   }
+});
+
+test("an end waits for the place of a tunnel of its own that has just ended", async () => {
+  const bench = new Bench({ leftAtMs: () => -1_999 });
+  await bench.end(4429);
+  await bench.end(4429);
+  await bench.accept();
+  expect([bench.side.ending, bench.tokens]).toEqual(["not yet", [ANEW, ANEW]]);
+  bench.side.stop.abort(new Fault("agentStopping", "Stop"));
+  await settle();
+  bench.expectReleased();
+});
+
+test("an end waits for a place no longer than 2 s, and for none that it has not left", async () => {
+  const bench = new Bench({ leftAtMs: () => bench.clock.now() });
+  bench.side.dialed = (dial) => {
+    dial.accept();
+    dial.links.far.close(4429, "Enough");
+  };
+  await bench.end(4429);
+  await bench.clock.advance(1_000);
+  expect(bench.side.ending).toBe("quotaExceeded");
+  bench.expectReleased();
+  const other = new Bench({ leftAtMs: () => -2_000 });
+  await other.end(4429);
+  expect([other.side.ending, other.tokens]).toEqual(["quotaExceeded", []]);
 });
