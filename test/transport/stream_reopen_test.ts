@@ -182,6 +182,7 @@ test("an end that is told to stop while it asks anew ends at once", async () => 
 test("an end waits for the place of a tunnel of its own that has just ended", async () => {
   const bench = new Bench({ leftAtMs: () => -1_999 });
   await bench.end(4429);
+  await bench.accept();
   await bench.end(4429);
   await bench.accept();
   expect([bench.side.ending, bench.tokens]).toEqual(["not yet", [ANEW, ANEW]]);
