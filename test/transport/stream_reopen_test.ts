@@ -186,8 +186,8 @@ test("an end waits for the place of a tunnel of its own that has just ended", as
   await bench.end(4429);
   await bench.accept();
   expect([bench.side.ending, bench.tokens]).toEqual(["not yet", [ANEW, ANEW]]);
-  bench.side.stop.abort(new Fault("agentStopping", "Stop"));
-  await settle();
+  await bench.end(4416);
+  expect(bench.side.ending).toBe("serviceRefused");
   bench.expectReleased();
 });
 
