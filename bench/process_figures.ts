@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { cpuMs } from "../test/support/process_cpu.ts";
+import { exactCpuMs } from "../test/support/process_cpu.ts";
 
 const KIBIBYTE = 1_024;
 
@@ -25,7 +25,7 @@ export async function processFigures(pid: number): Promise<ProcessFigures> {
   return {
     residentBytes: fieldOf(rollup, "Rss") * KIBIBYTE,
     anonymousBytes: fieldOf(rollup, "Anonymous") * KIBIBYTE,
-    cpuMs: await cpuMs(pid),
+    cpuMs: await exactCpuMs(pid),
     wakeCount,
   };
 }
