@@ -3,7 +3,7 @@
  * heap. Chunks count with all their bytes, though a long one is freed as soon
  * as it is used (src/base/read_memory.ts).
  */
-const BALLAST_BYTES = 64 * 1024 * 1024;
+const BALLAST_BYTES = 32 * 1024 * 1024;
 
 let ballast: ArrayBuffer | undefined;
 
