@@ -8,7 +8,11 @@ import { Scope } from "../base/scope.ts";
 import { Fault } from "../protocol/fault.ts";
 import { randomHex } from "../protocol/id.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
-import { giveBackPages, shrinkHeap } from "../runtime/give_back_memory.ts";
+import {
+  collectGarbage,
+  giveBackPages,
+  shrinkHeap,
+} from "../runtime/give_back_memory.ts";
 import { dropBallast, holdBallast } from "../runtime/heap_ballast.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
 import { allowJit, spareJit } from "../runtime/jit_policy.ts";
@@ -151,6 +155,7 @@ async function runUntil(
     spareJit,
     holdBallast,
     dropBallast,
+    collectGarbage,
     shrinkHeap,
     giveBackPages,
   });

@@ -6,6 +6,12 @@ const REST_AFTER_MS = 10_000;
 
 const SHRINK_MS = 1_000;
 
+/**
+ * So many tunnels that have ended are worth a collection. Each leaves some
+ * 15 KB of TLS, which the collector takes for a few bytes.
+ */
+const MANY_COUNT = 256;
+
 export interface RestPorts {
   readonly clock: Clock;
   /** Code that runs often is worth compiling, or is not. */
@@ -14,6 +20,8 @@ export interface RestPorts {
   /** Garbage may gather while streams flow, or not. */
   readonly holdBallast: () => void;
   readonly dropBallast: () => void;
+  /** Begins to, beside what else is done. */
+  readonly collectGarbage: () => void;
   /** Begins to; it takes a moment. */
   readonly shrinkHeap: () => void;
   readonly giveBackPages: () => void;
@@ -25,7 +33,9 @@ export interface RestPorts {
  */
 export class AgentRest {
   readonly #ports: RestPorts;
-  #isBusy = false;
+  #openCount = 0;
+  /** Since garbage was collected the last time. */
+  #endedCount = 0;
   #stop = new AbortController();
 
   constructor(ports: RestPorts) {
@@ -35,13 +45,22 @@ export class AgentRest {
 
   /** Told of each change of the agent's state. */
   show({ tunnels }: Pick<AgentState, "tunnels">): void {
+    const wasBusy = this.#openCount > 0;
     const isBusy = tunnels.length > 0;
-    if (isBusy === this.#isBusy) return;
-    this.#isBusy = isBusy;
+    this.#countEnded(this.#openCount - tunnels.length);
+    this.#openCount = tunnels.length;
+    if (isBusy === wasBusy) return;
     this.#stop.abort();
     if (isBusy) return this.#work();
     this.#stop = new AbortController();
     void this.#rest();
+  }
+
+  #countEnded(count: number): void {
+    this.#endedCount += Math.max(0, count);
+    if (this.#endedCount < MANY_COUNT) return;
+    this.#endedCount = 0;
+    this.#ports.collectGarbage();
   }
 
   #work(): void {

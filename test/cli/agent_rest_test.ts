@@ -19,6 +19,7 @@ function resting() {
     spareJit: () => void done.push("spareJit"),
     holdBallast: () => void done.push("holdBallast"),
     dropBallast: () => void done.push("dropBallast"),
+    collectGarbage: () => void done.push("collectGarbage"),
     shrinkHeap: () => void done.push("shrinkHeap"),
     giveBackPages: () => void done.push("giveBackPages"),
   });
@@ -73,4 +74,16 @@ test("AgentRest rests again after the last tunnel, unless one comes before", asy
     "allowJit",
     "holdBallast",
   ]);
+});
+
+test("AgentRest collects garbage after each 256 tunnels, however they overlap", () => {
+  const { done, rest } = resting();
+  const other = { ...TUNNEL, id: "t2" };
+  for (let ended = 0; ended < 255; ended++) {
+    rest.show({ tunnels: [TUNNEL, other] });
+    rest.show({ tunnels: [TUNNEL] });
+  }
+  expect(done).toEqual(["allowJit", "holdBallast"]);
+  rest.show({ tunnels: [] });
+  expect(done.at(-1)).toBe("collectGarbage");
 });
