@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { StormOrders, StormReport } from "../scripts/storm_report.ts";
 import type { Child } from "../test/support/child.ts";
 import { cpuMs } from "../test/support/process_cpu.ts";
-import { residentBytes } from "../test/support/process_memory.ts";
+import { anonymousBytes } from "../test/support/process_memory.ts";
 import { BINARY, Site } from "../test/support/site.ts";
 import {
   type Bar,
@@ -89,7 +89,7 @@ async function measure(
   await using site = stack.use(await Site.create());
   const { child: gateway, url, identity } = await door.start(site);
   await Bun.sleep(1_000);
-  const emptyBytes = await residentBytes(gateway.pid);
+  const emptyBytes = await anonymousBytes(gateway.pid);
   const startCpuMs = await cpuMs(gateway.pid);
   const children: Child[] = [];
   for (let firstId = 1; firstId <= count; firstId += AGENTS_PER_PROCESS) {
@@ -111,7 +111,7 @@ async function measure(
   const idleCpuMs = await cpuMs(gateway.pid);
   await Bun.sleep(WATCH_MS);
   const idleMs = await cpuMs(gateway.pid) - idleCpuMs;
-  const fullBytes = await residentBytes(gateway.pid);
+  const fullBytes = await anonymousBytes(gateway.pid);
   return {
     "KB/agent": (fullBytes - emptyBytes) / count / KILOBYTE,
     "connects": densestSecond(children),

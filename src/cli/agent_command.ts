@@ -9,7 +9,7 @@ import { Fault } from "../protocol/fault.ts";
 import { randomHex } from "../protocol/id.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
 import {
-  collectGarbage,
+  collectAllGarbage,
   giveBackPages,
   shrinkHeap,
 } from "../runtime/give_back_memory.ts";
@@ -106,6 +106,19 @@ async function openHanded(dir: string): Promise<HandedConfig> {
   return new HandedConfig(dir, bunClock);
 }
 
+function openRest(): AgentRest {
+  return new AgentRest({
+    clock: bunClock,
+    allowJit,
+    spareJit,
+    holdBallast,
+    dropBallast,
+    collectGarbage: collectAllGarbage,
+    shrinkHeap,
+    giveBackPages,
+  });
+}
+
 /** Who may wake an agent, and who wants to hear of it. */
 interface Watch {
   readonly hangUp: HangUp;
@@ -149,16 +162,7 @@ async function runUntil(
   const ports = agentPorts(config, identity, log);
   const woken = () => watch.hangUp.next;
   startRenewal(scope, config, { ...identity, ...ports, woken }, log);
-  const rest = new AgentRest({
-    clock: bunClock,
-    allowJit,
-    spareJit,
-    holdBallast,
-    dropBallast,
-    collectGarbage,
-    shrinkHeap,
-    giveBackPages,
-  });
+  const rest = openRest();
   const agent = new Agent({ ...config, ...self }, {
     ...ports,
     identityChanged: identity.changed,

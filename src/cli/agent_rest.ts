@@ -1,16 +1,11 @@
 import type { AgentState } from "../agent/agent.ts";
 import type { Clock } from "../base/clock.ts";
+import { TunnelGarbage } from "../runtime/tunnel_garbage.ts";
 
 /** After it, what a start or a tunnel has used is not used again soon. */
 const REST_AFTER_MS = 10_000;
 
 const SHRINK_MS = 1_000;
-
-/**
- * So many tunnels that have ended are worth a collection. Each leaves some
- * 15 KB of TLS, which the collector takes for a few bytes.
- */
-const MANY_COUNT = 256;
 
 export interface RestPorts {
   readonly clock: Clock;
@@ -33,13 +28,13 @@ export interface RestPorts {
  */
 export class AgentRest {
   readonly #ports: RestPorts;
+  readonly #garbage: TunnelGarbage;
   #openCount = 0;
-  /** Since garbage was collected the last time. */
-  #endedCount = 0;
   #stop = new AbortController();
 
   constructor(ports: RestPorts) {
     this.#ports = ports;
+    this.#garbage = new TunnelGarbage(ports.collectGarbage);
     void this.#rest();
   }
 
@@ -47,20 +42,13 @@ export class AgentRest {
   show({ tunnels }: Pick<AgentState, "tunnels">): void {
     const wasBusy = this.#openCount > 0;
     const isBusy = tunnels.length > 0;
-    this.#countEnded(this.#openCount - tunnels.length);
+    this.#garbage.ended(Math.max(0, this.#openCount - tunnels.length));
     this.#openCount = tunnels.length;
     if (isBusy === wasBusy) return;
     this.#stop.abort();
     if (isBusy) return this.#work();
     this.#stop = new AbortController();
     void this.#rest();
-  }
-
-  #countEnded(count: number): void {
-    this.#endedCount += Math.max(0, count);
-    if (this.#endedCount < MANY_COUNT) return;
-    this.#endedCount = 0;
-    this.#ports.collectGarbage();
   }
 
   #work(): void {

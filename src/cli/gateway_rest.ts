@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { TunnelGarbage } from "../runtime/tunnel_garbage.ts";
 
 /** So many agents leave garbage that is worth a collection: some 3 MB. */
 const MANY_COUNT = 128;
@@ -31,9 +32,11 @@ export class GatewayRest {
   /** Of them, before the heap was shrunk the last time. */
   #restedCount = 0;
   #isCarrying = false;
+  readonly #garbage: TunnelGarbage;
 
   constructor(ports: GatewayRestPorts) {
     this.#ports = ports;
+    this.#garbage = new TunnelGarbage(ports.collectGarbage);
   }
 
   /** What a gateway is to tell it. */
@@ -53,6 +56,7 @@ export class GatewayRest {
   /** A tunnel is open that was not. */
   tunnelOpened(): void {
     this.#isCarrying = true;
+    this.#garbage.ended(1);
     this.#ports.holdBallast();
   }
 

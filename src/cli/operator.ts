@@ -11,11 +11,13 @@ import type { OperatorPorts } from "../connect/ports.ts";
 import { Site } from "../connect/site.ts";
 import { bunClock } from "../runtime/bun_clock.ts";
 import { commonNameOf } from "../runtime/common_name.ts";
+import { collectAllGarbage } from "../runtime/give_back_memory.ts";
 import { holdBallast } from "../runtime/heap_ballast.ts";
 import { IdentityFiles } from "../runtime/identity_files.ts";
 import { networkAddresses } from "../runtime/network_addresses.ts";
 import { proxyFor } from "../runtime/proxy.ts";
 import { stopOnSignals } from "../runtime/signals.ts";
+import { TunnelGarbage } from "../runtime/tunnel_garbage.ts";
 import { WindowBudget } from "../stream/window_budget.ts";
 import { Heartbeats } from "../transport/heartbeats.ts";
 import { listFolder } from "./folders.ts";
@@ -65,6 +67,7 @@ export async function asOperator<T>(
   const identity = new IdentityFiles(config, insecure, bunClock);
   const heartbeats = new Heartbeats(bunClock, "probe", networkAddresses);
   holdBallast();
+  const garbage = new TunnelGarbage(collectAllGarbage);
   await using scope = new Scope(stop);
   scope.go((signal) => heartbeats.run(signal));
   const proxyOf = (url: string) => proxyFor(url, proxy, process.env);
@@ -83,6 +86,7 @@ export async function asOperator<T>(
       gatewayUrl: config.gatewayUrl,
       random: Math.random,
       site: new Site(),
+      tunnelEnded: () => garbage.ended(1),
       commonName: async () => commonNameOf((await identity.read()).cert),
       lost: (fault) => say(`${plainText(fault.message, 200)}; coming back`),
       back: (ms) => say(`The tunnel is back after ${(ms / 1000).toFixed(1)} s`),

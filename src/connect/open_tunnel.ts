@@ -108,5 +108,6 @@ async function runOver(
   const result = await runStream(socket, link, streamPorts, signal);
   if (result.fault) throw result.fault;
   ports.site.leftAtMs = ports.clock.now();
+  ports.tunnelEnded?.();
   return result;
 }

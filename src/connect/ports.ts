@@ -34,6 +34,8 @@ export interface OperatorPorts {
   readonly commonName: () => Promise<string | undefined>;
   /** What was learned of the site while this program runs. */
   readonly site: Site;
+  /** Told of each tunnel of protocol 2 that has ended cleanly. */
+  readonly tunnelEnded?: (() => void) | undefined;
   /** Gets a page of the gateway, with the operator's certificate. @throws {Fault} */
   readonly getJson: (url: string, signal: AbortSignal) => Promise<JsonAnswer>;
 }

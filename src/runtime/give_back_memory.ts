@@ -34,6 +34,11 @@ export function collectGarbage(): void {
   Bun.gc(false);
 }
 
+/** Collects all garbage now: a pause of 5 to 10 ms where the heap is small. */
+export function collectAllGarbage(): void {
+  Bun.gc(true);
+}
+
 /**
  * Gives back to the kernel what of the program itself lies in this process's
  * memory: of 54 MB of an agent that has started, 40 are pages of the binary,

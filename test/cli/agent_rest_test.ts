@@ -76,10 +76,10 @@ test("AgentRest rests again after the last tunnel, unless one comes before", asy
   ]);
 });
 
-test("AgentRest collects garbage after each 256 tunnels, however they overlap", () => {
+test("AgentRest collects garbage after each 128 tunnels, however they overlap", () => {
   const { done, rest } = resting();
   const other = { ...TUNNEL, id: "t2" };
-  for (let ended = 0; ended < 255; ended++) {
+  for (let ended = 0; ended < 127; ended++) {
     rest.show({ tunnels: [TUNNEL, other] });
     rest.show({ tunnels: [TUNNEL] });
   }
