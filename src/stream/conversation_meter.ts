@@ -1,4 +1,5 @@
-/** How long messages are counted before it is said what they were. */
+/** So many messages, or so long, and it is said what they were. */
+const PERIOD_COUNT = 3;
 const PERIOD_MS = 250;
 
 /** Keys, their echoes, a pointer's moves are no longer than that on average. */
@@ -6,8 +7,7 @@ const MEAN_MAX_BYTES = 1024;
 
 /**
  * Tells a conversation, in which somebody waits for each message, from bulk:
- * its messages are short. One that is both, such as a desktop's picture, is
- * bulk here.
+ * its messages are short. A desktop's picture is bulk while it moves.
  */
 export class ConversationMeter {
   /** Undefined before the first message, which alone says nothing. */
@@ -16,13 +16,15 @@ export class ConversationMeter {
   #messageCount = 0;
 
   /**
-   * Notes a message that ends at `offset`. Returns true if it is the first
-   * after a period whose messages were a conversation.
+   * Notes a message that ends at `offset`. Returns true if it is the last of a
+   * period whose messages were a conversation.
    */
   received(offset: number, nowMs: number): boolean {
     this.#periodStartMs ??= nowMs;
     this.#messageCount++;
-    if (nowMs - this.#periodStartMs < PERIOD_MS) return false;
+    const isOver = this.#messageCount >= PERIOD_COUNT ||
+      nowMs - this.#periodStartMs >= PERIOD_MS;
+    if (!isOver) return false;
     const bytes = offset - this.#periodOffset;
     const isShort = bytes <= this.#messageCount * MEAN_MAX_BYTES;
     this.#periodStartMs = nowMs;

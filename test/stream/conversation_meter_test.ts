@@ -20,15 +20,21 @@ test("ConversationMeter takes one message alone for nothing", () => {
   expect(said([7, 9], 100)).toBeFalse();
 });
 
+test("ConversationMeter needs three messages in a row, and no time", () => {
+  expect(said([36, 36], 0.1)).toBeFalse();
+  expect(said([36, 36, 36], 0.1)).toBeTrue();
+});
+
 test("ConversationMeter takes bulk for none, also if it begins with a request", () => {
   const bulk = Array.from({ length: 1_000 }, () => 60_000);
   expect(said([12, ...bulk], 1)).toBeFalse();
   expect(said(bulk, 300)).toBeFalse();
 });
 
-test("ConversationMeter takes a desktop's picture for bulk, keys between or not", () => {
-  const mixed = Array.from({ length: 1_000 }, (_, i) => i % 4 ? 20 : 16_000);
-  expect(said(mixed, 2)).toBeFalse();
+test("ConversationMeter takes a desktop's picture for bulk, unless it rests", () => {
+  const moving = Array.from({ length: 1_000 }, (_, i) => i % 3 ? 20 : 16_000);
+  expect(said(moving, 2)).toBeFalse();
+  expect(said([...moving, 20, 20, 20, 20, 20], 2)).toBeTrue();
 });
 
 test("ConversationMeter finds a conversation again after bulk", () => {

@@ -151,7 +151,7 @@ test("ReceiveWindow takes back nothing that it has granted", () => {
 test("ReceiveWindow tells the process of a conversation that it carries itself", () => {
   const budget = ample();
   const window = new ReceiveWindow(budget);
-  for (const [i, ms] of [10, 150, 300].entries()) {
+  for (const [i, ms] of [100, 200, 300].entries()) {
     expect(budget.hasConversation(ms)).toBeFalse();
     window.received((i + 1) * 40, ms);
   }
