@@ -75,6 +75,7 @@ export class WsHandshake implements SocketOwner {
   /** Answers with an HTTP `status` in its place, and lets the caller go. */
   answer(status: string, headers: readonly string[], body: string): void {
     if (this.#isGone) return;
+    this.#early.length = 0;
     const lines = [
       `HTTP/1.1 ${status}`,
       ...headers,
