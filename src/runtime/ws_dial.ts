@@ -43,6 +43,30 @@ export async function dialWebSocket(
   request: DialRequest,
   signal: AbortSignal,
 ): Promise<Link> {
+  try {
+    return await dial(request, false, signal);
+  } catch (error) {
+    if (!(error instanceof Unexplained)) throw error;
+    return await dial(request, true, signal);
+  }
+}
+
+/**
+ * A handshake that ended without a word why: an answer that accepts without
+ * our subprotocol, or a connection that broke off under it.
+ */
+class Unexplained extends Error {}
+
+/**
+ * @param isListening Hears what is answered, and so knows more of what fails.
+ * Not the first time: it is handed a response, which brings `node:http` along,
+ * 1.2 MB of memory for as long as an agent runs.
+ */
+async function dial(
+  request: DialRequest,
+  isListening: boolean,
+  signal: AbortSignal,
+): Promise<Link> {
   const { promise, resolve, reject } = Promise.withResolvers<Link>();
   signal.throwIfAborted();
   const target = { url: request.url, viaProxy: request.proxy !== undefined };
@@ -73,7 +97,18 @@ export async function dialWebSocket(
     socket.terminate();
   }
 
-  socket.on("error", (error) => fail(handshakeFault(error, target)));
+  socket.on("error", (error) => {
+    const fault = dialFault(error, target);
+    const isExplained = "code" in error || fault.code === "proxyRefused";
+    fail(isListening || isExplained ? fault : new Unexplained());
+  });
+  // Here, because `ws` too refuses another one, but by an error without a code.
+  if (isListening) {
+    socket.on("upgrade", (response) => {
+      const selected = response.headers["sec-websocket-protocol"];
+      if (selected !== request.subprotocol) fail(subprotocolRefused());
+    });
+  }
   socket.on("unexpected-response", (_request, response) => {
     void readJsonAnswer(response).then((answer) =>
       fail(answerFault(answer, request.url))
@@ -84,20 +119,6 @@ export async function dialWebSocket(
     resolve(new WsLink(socket, new URL(request.url).host));
   });
   return await promise;
-}
-
-/**
- * Returns what ended a handshake. Whatever fails on the way has a code, but a
- * proxy's refusal; what has none is an answer that accepts (101) and is not
- * one to our question: above all, no subprotocol was selected, or another.
- *
- * By a hearer of `upgrade` it would be told as well, for 1.2 MB of memory: it
- * is handed a response, which brings `node:http` along.
- */
-function handshakeFault(error: Error, target: DialTarget): Fault {
-  const fault = dialFault(error, target);
-  const isExplained = "code" in error || fault.code === "proxyRefused";
-  return isExplained ? fault : subprotocolRefused();
 }
 
 function subprotocolRefused(): Fault {

@@ -28,8 +28,20 @@ function computer(name: string): Promise<Identity> {
   return site.identity("computer", name);
 }
 
-/** The serial number of the certificate that a gateway shows. */
+/**
+ * The serial number of the certificate that a gateway shows. Who comes in the
+ * moment in which it changes is reset (docs/adr/0023), and comes again.
+ */
 async function shownSerial(port: number): Promise<string> {
+  try {
+    return await askSerial(port);
+  } catch (error) {
+    if (Reflect.get(Object(error), "code") !== "ECONNRESET") throw error;
+    return await askSerial(port);
+  }
+}
+
+async function askSerial(port: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const socket: TLSSocket = connect(
     { port, host: "127.0.0.1", rejectUnauthorized: false },
