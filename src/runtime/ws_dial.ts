@@ -6,7 +6,7 @@ import {
 } from "../protocol/limits.ts";
 import { answerFault } from "../transport/answer_fault.ts";
 import type { Link } from "../transport/link.ts";
-import { dialFault, type DialTarget } from "./dial_fault.ts";
+import { dialFault } from "./dial_fault.ts";
 import { readJsonAnswer } from "./json_answer.ts";
 import { WsLink } from "./ws_link.ts";
 
