@@ -1,6 +1,6 @@
 import type { AgentState } from "../agent/agent.ts";
 import type { Clock } from "../base/clock.ts";
-import { TunnelGarbage } from "../runtime/tunnel_garbage.ts";
+import { CountedGarbage } from "../runtime/counted_garbage.ts";
 
 /** After it, what a start or a tunnel has used is not used again soon. */
 const REST_AFTER_MS = 10_000;
@@ -28,13 +28,13 @@ export interface RestPorts {
  */
 export class AgentRest {
   readonly #ports: RestPorts;
-  readonly #garbage: TunnelGarbage;
+  readonly #garbage: CountedGarbage;
   #openCount = 0;
   #stop = new AbortController();
 
   constructor(ports: RestPorts) {
     this.#ports = ports;
-    this.#garbage = new TunnelGarbage(ports.collectGarbage);
+    this.#garbage = new CountedGarbage(ports.collectGarbage);
     void this.#rest();
   }
 
@@ -42,7 +42,7 @@ export class AgentRest {
   show({ tunnels }: Pick<AgentState, "tunnels">): void {
     const wasBusy = this.#openCount > 0;
     const isBusy = tunnels.length > 0;
-    this.#garbage.ended(Math.max(0, this.#openCount - tunnels.length));
+    this.#garbage.add(Math.max(0, this.#openCount - tunnels.length));
     this.#openCount = tunnels.length;
     if (isBusy === wasBusy) return;
     this.#stop.abort();

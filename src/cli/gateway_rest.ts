@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
-import { TunnelGarbage } from "../runtime/tunnel_garbage.ts";
+import { CountedGarbage } from "../runtime/counted_garbage.ts";
 
-/** So many agents leave garbage that is worth a collection: some 3 MB. */
+/** So many agents leave a heap that is worth shrinking. */
 const MANY_COUNT = 128;
 
 /** When nobody has come for so long, what coming took is not used soon. */
@@ -32,11 +32,13 @@ export class GatewayRest {
   /** Of them, before the heap was shrunk the last time. */
   #restedCount = 0;
   #isCarrying = false;
-  readonly #garbage: TunnelGarbage;
+  readonly #agentGarbage: CountedGarbage;
+  readonly #tunnelGarbage: CountedGarbage;
 
   constructor(ports: GatewayRestPorts) {
     this.#ports = ports;
-    this.#garbage = new TunnelGarbage(ports.collectGarbage);
+    this.#agentGarbage = new CountedGarbage(ports.collectGarbage);
+    this.#tunnelGarbage = new CountedGarbage(ports.collectGarbage);
   }
 
   /** What a gateway is to tell it. */
@@ -50,13 +52,13 @@ export class GatewayRest {
   /** An agent is online that was not. */
   agentCame(): void {
     this.#cameCount++;
-    if (this.#cameCount % MANY_COUNT === 0) this.#ports.collectGarbage();
+    this.#agentGarbage.add(1);
   }
 
   /** A tunnel is open that was not. */
   tunnelOpened(): void {
     this.#isCarrying = true;
-    this.#garbage.ended(1);
+    this.#tunnelGarbage.add(1);
     this.#ports.holdBallast();
   }
 

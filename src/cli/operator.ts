@@ -17,7 +17,7 @@ import { IdentityFiles } from "../runtime/identity_files.ts";
 import { networkAddresses } from "../runtime/network_addresses.ts";
 import { proxyFor } from "../runtime/proxy.ts";
 import { stopOnSignals } from "../runtime/signals.ts";
-import { TunnelGarbage } from "../runtime/tunnel_garbage.ts";
+import { CountedGarbage } from "../runtime/counted_garbage.ts";
 import { WindowBudget } from "../stream/window_budget.ts";
 import { Heartbeats } from "../transport/heartbeats.ts";
 import { listFolder } from "./folders.ts";
@@ -67,7 +67,7 @@ export async function asOperator<T>(
   const identity = new IdentityFiles(config, insecure, bunClock);
   const heartbeats = new Heartbeats(bunClock, "probe", networkAddresses);
   holdBallast();
-  const garbage = new TunnelGarbage(collectAllGarbage);
+  const garbage = new CountedGarbage(collectAllGarbage);
   await using scope = new Scope(stop);
   scope.go((signal) => heartbeats.run(signal));
   const proxyOf = (url: string) => proxyFor(url, proxy, process.env);
@@ -86,7 +86,7 @@ export async function asOperator<T>(
       gatewayUrl: config.gatewayUrl,
       random: Math.random,
       site: new Site(),
-      tunnelEnded: () => garbage.ended(1),
+      tunnelEnded: () => garbage.add(1),
       commonName: async () => commonNameOf((await identity.read()).cert),
       lost: (fault) => say(`${plainText(fault.message, 200)}; coming back`),
       back: (ms) => say(`The tunnel is back after ${(ms / 1000).toFixed(1)} s`),

@@ -1,10 +1,9 @@
-import type { SocketHandler, TCPSocketListener } from "bun";
+import { bindListener } from "./bind_listener.ts";
 import {
   OWNER_HANDLERS,
   type RawSocket,
   type SocketOwner,
 } from "./raw_socket.ts";
-import { cannotListenFault } from "./tcp_fault.ts";
 
 /** PEM texts of a gateway that speaks mutual TLS itself. */
 export interface ServerTls {
@@ -69,13 +68,20 @@ export function listenRaw(
       socket.data.gone(error);
     },
   };
-  let listener = listen(host, port, tls, handlers);
+  const bind = (port: number, tls: ServerTls | undefined) =>
+    bindListener(
+      { host, port },
+      handlers,
+      tls && contextOf(tls),
+      LISTEN_HINT,
+    );
+  let listener = bind(port, tls);
   return {
     port: listener.port,
     setTls: (next) => {
       // There is no other way, and nobody can take the port within a turn.
       listener.stop();
-      listener = listen(host, listener.port, next, handlers);
+      listener = bind(listener.port, next);
     },
     stop: () => listener.stop(),
     [Symbol.dispose]: () => {
@@ -118,27 +124,6 @@ class TlsHandshake implements SocketOwner {
 
   gone(): void {
     clearTimeout(this.#timer);
-  }
-}
-
-function listen(
-  host: string,
-  port: number,
-  tls: ServerTls | undefined,
-  socket: SocketHandler<SocketOwner>,
-): TCPSocketListener<SocketOwner> {
-  try {
-    return Bun.listen<SocketOwner>({
-      hostname: host,
-      port,
-      allowHalfOpen: true,
-      exclusive: true,
-      socket,
-      ...tls && { tls: contextOf(tls) },
-    });
-  } catch (error) {
-    const cause = error as NodeJS.ErrnoException;
-    throw cannotListenFault({ host, port }, cause, LISTEN_HINT);
   }
 }
 

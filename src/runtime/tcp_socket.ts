@@ -1,4 +1,4 @@
-import type { SocketHandler, TCPSocketListener } from "bun";
+import type { SocketHandler } from "bun";
 import { noteRead } from "../base/read_memory.ts";
 import { Fault } from "../protocol/fault.ts";
 import { printSocketAddress } from "../protocol/socket_address.ts";
@@ -6,13 +6,14 @@ import type {
   ByteSocket,
   ByteSocketHandlers,
 } from "../transport/byte_socket.ts";
+import { bindListener } from "./bind_listener.ts";
 import { plainAddress } from "./plain_address.ts";
 import {
   OWNER_HANDLERS,
   type RawSocket,
   type SocketOwner,
 } from "./raw_socket.ts";
-import { cannotListenFault, refusedFault } from "./tcp_fault.ts";
+import { refusedFault } from "./tcp_fault.ts";
 import { WriteQueue } from "./write_queue.ts";
 
 /** Where a TCP service is, or is to be. */
@@ -91,7 +92,7 @@ export async function listenTcp(
     tcpSocket.opened(socket);
     onSocket(tcpSocket, remoteAddress);
   };
-  const listener = listening(address, { ...OWNER_HANDLERS, open });
+  const listener = bindListener(address, { ...OWNER_HANDLERS, open });
   return {
     host: listener.hostname,
     port: listener.port,
@@ -272,19 +273,5 @@ async function connect(address: TcpAddress, data: TcpSocket): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw refusedFault(address, code, error);
-  }
-}
-
-function listening(
-  address: TcpAddress,
-  socket: SocketHandler<SocketOwner>,
-): TCPSocketListener<SocketOwner> {
-  const { host: hostname, port } = address;
-  try {
-    // Exclusive: on Windows, another program could take the port otherwise.
-    const options = { hostname, port, allowHalfOpen: true, exclusive: true };
-    return Bun.listen<SocketOwner>({ ...options, socket });
-  } catch (error) {
-    throw cannotListenFault(address, error as NodeJS.ErrnoException);
   }
 }

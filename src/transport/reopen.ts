@@ -80,9 +80,8 @@ export class Reopening {
   /** Dials the next link. @throws {Fault} @throws `signal.reason` */
   async next(signal: AbortSignal): Promise<Link> {
     const { dial, random } = this.#ports;
-    const isLost = this.#fullEndMs === undefined;
-    if (isLost) this.#endMs ??= this.#clock.now() + REOPEN_MS;
-    const endMs = this.#endMs ?? this.#fullEndMs ?? 0;
+    const endMs = this.#endMs ?? this.#fullEndMs ??
+      (this.#endMs = this.#clock.now() + REOPEN_MS);
     await this.#clock.sleep(random() * WAIT_MIN_MS, signal);
     return await dialPatiently(dial, endMs, random, this.#clock, signal);
   }

@@ -16,6 +16,7 @@ import {
 import { bunClock } from "../../src/runtime/bun_clock.ts";
 import type { Link, LinkHandlers } from "../../src/transport/link.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
+import { ANY_DEVICE } from "./any_device.ts";
 import { settle } from "./manual_clock.ts";
 
 /** What is made once comes with the first ones. */
@@ -107,14 +108,7 @@ async function makeGateway(): Promise<Gateway> {
     clock: bunClock,
     log: { info: () => undefined, warn: () => undefined, error: bug },
     heartbeats: new Heartbeats(bunClock, "forgive"),
-    store: {
-      claim: () => ({ tag: "bound" }),
-      seen: () => undefined,
-      find: () => undefined,
-      findByName: () => [],
-      list: () => [],
-      release: () => false,
-    },
+    store: ANY_DEVICE,
     audit: { write: () => undefined },
     metrics: new GatewayMetrics({ version: "0", commit: "0" }),
     identity: {

@@ -5,7 +5,6 @@ import "../../src/agent/v1_control_link.ts";
 import type { ServiceCaller } from "../../src/agent/ports.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { GatewayMetrics } from "../../src/gateway/metrics.ts";
-import type { DeviceStore } from "../../src/policy/device_store.ts";
 import { Fault } from "../../src/protocol/fault.ts";
 import { randomHex } from "../../src/protocol/id.ts";
 import { ResumeTokens } from "../../src/protocol/resume_token.ts";
@@ -17,6 +16,7 @@ import { WindowBudget } from "../../src/stream/window_budget.ts";
 import { Heartbeats } from "../../src/transport/heartbeats.ts";
 import { runStream } from "../../src/transport/stream_link.ts";
 import type { StreamResult } from "../../src/transport/stream_ports.ts";
+import { ANY_DEVICE } from "./any_device.ts";
 import { type FaultConnection, FaultRelay } from "./fault_relay.ts";
 import { HeardLog } from "./heard_log.ts";
 import { MemorySocket } from "./memory_socket.ts";
@@ -220,12 +220,3 @@ function dialAs(
     timeoutMs: DIAL_TIMEOUT_MS,
   }, new AbortController().signal);
 }
-
-const ANY_DEVICE: DeviceStore = {
-  claim: () => ({ tag: "bound" }),
-  seen: () => undefined,
-  find: () => undefined,
-  findByName: () => [],
-  list: () => [],
-  release: () => false,
-};
